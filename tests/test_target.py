@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = answer  # noqa: N815 - the names that http.server looks for
 
-    def log_message(self, *args: object) -> None:  # type: ignore[override]
+    def log_message(self, *args: object) -> None:
         """Quiet."""
 
 
