@@ -1,0 +1,61 @@
+"""The ASGI application."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError, DBAPIError
+
+from runbooks.genonaut.api.queue import CeleryQueue, JobQueue
+from runbooks.genonaut.api.routes import router
+from runbooks.genonaut.store import JobStore, prepare
+from runbooks.settings import get_settings
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> FastAPI:
+    """The API with the settings of this process, or with a store and a queue that the caller brings.
+
+    ``/openapi.json`` is served; the documentation pages that FastAPI makes of it are not, as they load from another
+    host.
+
+    Raises:
+        UserError: the settings cannot be read, or the job store cannot be used.
+    """
+    if store is None:
+        settings = get_settings()
+        prepare(settings.database_url)
+        store = JobStore(settings.database_url)
+    if queue is None:
+        from runbooks.genonaut.worker.queue_app import celery_app
+
+        queue = CeleryQueue(celery_app)
+
+    app = FastAPI(title="Genonaut in miniature", docs_url=None, redoc_url=None, lifespan=_lifespan)
+    app.state.store = store
+    app.state.queue = queue
+    app.include_router(router)
+    app.add_exception_handler(DataError, _value_refused)
+    app.add_exception_handler(DBAPIError, _store_down)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.store.close()
+
+
+async def _value_refused(_request: Request, error: Exception) -> JSONResponse:
+    reason = str(error.orig if isinstance(error, DataError) else error).strip()
+    return JSONResponse({"detail": f"422: The job store cannot hold that: {reason}"}, 422)
+
+
+async def _store_down(_request: Request, error: Exception) -> JSONResponse:
+    logger.error("The job store failed: %s", error.orig if isinstance(error, DBAPIError) else error)
+    return JSONResponse({"detail": "503: The job store does not answer"}, 503)

@@ -1,0 +1,186 @@
+"""The job store: every question and every change that the API and the worker have for the database.
+
+Each method is one short transaction, and one that writes begins with its write: several processes share a SQLite file,
+and a transaction that first reads and then writes would be refused there instead of waiting for its turn.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, create_engine, delete, event, exists, insert, literal, select, text, update
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from runbooks.errors import UserError
+from runbooks.genonaut.tables import Base, ContentItem, GenerationJob, User, utc_now
+
+DEMO_USER_ID = UUID("121e194b-4caa-4b81-ad4f-86ca3919d5b9")
+"""The user of the incident; ``prepare`` makes it."""
+
+_LOCK_TIMEOUT = 15.0  # seconds to wait for another process's write
+_CONNECT_TIMEOUT = 5  # seconds to wait for a database server
+_PREPARE_LOCK = 0x67656E6F  # any number that this application alone uses: PostgreSQL's advisory locks are numbers
+
+
+def prepare(database_url: str) -> None:
+    """Create what is missing: the tables and the demo user. Safe to call again, and from several processes at once.
+
+    Raises:
+        UserError: the URL is not one, its driver is not installed, or the database does not answer.
+    """
+    engine = open_engine(database_url, poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                connection.execute(text("PRAGMA journal_mode=WAL"))
+                connection.rollback()
+            _create_missing(connection)
+    except DBAPIError as error:
+        raise UserError(
+            f"The job store {engine.url.render_as_string()} cannot be used: {_reason(error)}.",
+            "Check DATABASE_URL, and that the database runs and that this user may write to it.",
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def _create_missing(connection: Connection) -> None:
+    with connection.begin():
+        if connection.dialect.name == "postgresql":
+            # IF NOT EXISTS is no protection there: two sessions that create one table at once collide.
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _PREPARE_LOCK})
+        for table in Base.metadata.sorted_tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index, if_not_exists=True))
+        demo = select(
+            literal(DEMO_USER_ID, User.id.type), literal("demo", User.username.type), literal(utc_now())
+        ).where(~exists().where(User.id == DEMO_USER_ID))
+        connection.execute(insert(User).from_select(["id", "username", "created_at"], demo))
+
+
+def open_engine(database_url: str, **options: Any) -> Engine:
+    """An engine for a URL as people write it: ``postgres://`` and ``postgresql://`` mean psycopg 3.
+
+    Raises:
+        UserError: the URL is not one, or its driver is not installed.
+    """
+    try:
+        url = make_url(database_url)
+    except ArgumentError as error:
+        raise UserError(
+            "The database URL is not one.", "Write DATABASE_URL like sqlite:///jobs.db or postgresql://user@host/name"
+        ) from error
+    if url.drivername.split("+")[0] in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    connect_args: dict[str, Any] = {"connect_timeout": _CONNECT_TIMEOUT}
+    if url.drivername.split("+")[0] == "sqlite":
+        connect_args = {"timeout": _LOCK_TIMEOUT}
+    try:
+        engine = create_engine(url, connect_args=connect_args, **options)
+    except (NoSuchModuleError, ImportError) as error:
+        raise UserError(_no_driver(url), "Use SQLite, or: pip install 'genonaut-runbooks[postgres]'") from error
+    event.listen(engine, "connect", _tune_sqlite)
+    return engine
+
+
+def _no_driver(url: URL) -> str:
+    return f"There is no driver here for a database URL that starts with {url.drivername}:"
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _reason(error: DBAPIError) -> str:
+    return str(error.orig).strip().splitlines()[0].rstrip(".")
+
+
+class JobStore:
+    """Jobs, users and content. Connections are made on first use: construct it after a fork, not before.
+
+    Objects that it returns are detached snapshots; changing them changes nothing in the database.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self._engine = open_engine(database_url, pool_pre_ping=True)
+        self._session = sessionmaker(self._engine, expire_on_commit=False)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def check(self) -> None:
+        """Ask the database for an answer.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: it has none.
+        """
+        with self._engine.connect() as connection:
+            connection.execute(select(1))
+
+    def user_exists(self, user_id: UUID) -> bool:
+        """Whether there is such a user."""
+        with self._session() as session:
+            return session.get(User, user_id) is not None
+
+    def add(self, job: GenerationJob) -> GenerationJob:
+        """Store a new job and return it with its id."""
+        with self._session.begin() as session:
+            session.add(job)
+        return job
+
+    def get(self, job_id: int) -> GenerationJob | None:
+        """The job, or None."""
+        with self._session() as session:
+            return session.get(GenerationJob, job_id)
+
+    def delete(self, job_id: int, unless: Iterable[str] = ()) -> bool:
+        """Delete the job unless it is in one of these states; False when it was not deleted."""
+        with self._session.begin() as session:
+            found = session.scalar(
+                delete(GenerationJob)
+                .where(GenerationJob.id == job_id, GenerationJob.status.not_in(list(unless)))
+                .returning(GenerationJob.id)
+            )
+        return found is not None
+
+    def change(self, job_id: int, only_from: Iterable[str] | None = None, **values: Any) -> GenerationJob | None:
+        """Set columns of the job, if it is in one of the states ``only_from`` (None: any), and return it as it is now.
+
+        None when there is no such job in such a state. The question and the change are one statement, so of an
+        operator who cancels and a worker that reports, the first one wins.
+        """
+        with self._session.begin() as session:
+            return _change(session, job_id, only_from, values)
+
+    def complete(
+        self, job_id: int, content: ContentItem, only_from: Iterable[str], **values: Any
+    ) -> GenerationJob | None:
+        """Store what the job made and end it as completed, both or neither; None as in ``change``."""
+        with self._session.begin() as session:
+            session.add(content)
+            session.flush()
+            values |= {"status": "completed", "content_id": content.id, "completed_at": utc_now()}
+            job = _change(session, job_id, only_from, values)
+            if job is None:
+                session.rollback()
+            return job
+
+
+def _change(
+    session: Session, job_id: int, only_from: Iterable[str] | None, values: dict[str, Any]
+) -> GenerationJob | None:
+    statement = update(GenerationJob).where(GenerationJob.id == job_id).values(updated_at=utc_now(), **values)
+    if only_from is not None:
+        statement = statement.where(GenerationJob.status.in_(list(only_from)))
+    return session.scalar(statement.returning(GenerationJob))

@@ -1,0 +1,70 @@
+"""The Celery application: what ``celery -A`` loads in the worker, and what the API queues jobs with.
+
+``settings`` is read here, while the module is imported: in a worker that is the **main process**, before it forks, and
+each pool child inherits the cached values. That is the freeze of the incident, and it is meant to be here.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_init
+from kombu.connection import Connection
+
+from runbooks.errors import UserError
+from runbooks.genonaut.startup import exit_on_user_error
+from runbooks.settings import get_settings
+
+GENERATION_QUEUE = "generation"
+RUN_JOB = "genonaut.worker.tasks.run_comfy_job"
+
+
+def _check_broker_url(url: str) -> None:
+    try:
+        _ = Connection(url).transport  # type: ignore[no-untyped-call]
+    except (KeyError, ValueError, ImportError) as error:
+        scheme = url.split("://")[0] if "://" in url else url
+        raise UserError(
+            f"The broker URL starts with {scheme!r}, which names no broker that can be used here.",
+            "Write REDIS_URL like redis://localhost:6379/0",
+        ) from error
+
+
+with exit_on_user_error():
+    settings = get_settings()
+    _check_broker_url(settings.broker_url)
+
+celery_app = Celery("genonaut", broker=settings.broker_url)
+celery_app.conf.update(
+    imports=("runbooks.genonaut.worker.tasks",),
+    accept_content=["json"],
+    timezone="UTC",
+    task_default_queue="default",
+    task_routes={RUN_JOB: {"queue": GENERATION_QUEUE}},
+    # A job's result is its row in the job store; nobody asks Celery for it.
+    task_ignore_result=True,
+    # As the real worker: the message is acknowledged when the job starts, so a job whose process is killed stays
+    # `running` for ever. acks_late would hand it to another worker.
+    task_acks_late=False,
+    task_soft_time_limit=25 * 60,
+    task_time_limit=30 * 60,
+    worker_max_tasks_per_child=100,
+    broker_connection_retry_on_startup=True,
+    # Seconds after which Redis hands a message that nobody acknowledged to another worker. It must exceed the longest
+    # job (900 s): a shorter one runs it twice.
+    broker_transport_options={"visibility_timeout": 3600},
+)
+
+sys.stdout.write(f"[Celery Worker] ComfyUI URL: {settings.comfyui_url}\n")
+sys.stdout.flush()
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def _prepare_store(**_: Any) -> None:
+    # Only in a worker, and before it forks; the connection that this takes is closed again.
+    from runbooks.genonaut.store import prepare
+
+    with exit_on_user_error():
+        prepare(settings.database_url)
