@@ -1,0 +1,246 @@
+"""Write the parts of the site that are made from code and data.
+
+    python docs/_gen/reference.py
+
+writes the pages and fragments below. They are committed, so that the site builds without this script and a change shows in
+the diff; tests/site fails when one of them is not what the script would write now.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import griffe
+from typer.main import get_command
+
+DOCS = Path(__file__).resolve().parents[1]
+ROOT = DOCS.parent
+
+ACTIONS = {
+    "nothing": "nothing",
+    "cache_clear_in_pool_child": "`cache_clear()` in a pool child",
+    "kill_children_parent_reforks": "the pool children killed; main forks new ones",
+    "cache_clear_in_main_then_refork": "`cache_clear()` in main, then the children killed",
+    "sighup_reexec_same_pid": "SIGHUP to main (it executes itself again, same pid)",
+    "stop_then_same_argv_with_old_environ": "stopped; same command, old environment",
+    "stop_then_make_target_with_old_environ": "stopped; `make celery-demo`, old environment",
+    "stop_then_make_target_in_fresh_shell": "stopped; `make celery-demo`, fresh shell",
+}
+SOURCES = {
+    "config_json": "`config/*.json`",
+    "env_shared_or_env_target": "`env/.env.shared`, `env/.env.local-demo`",
+    "env_dotenv": "`env/.env`",
+    "shell_export": "exported in the shell",
+}
+TYPES = {
+    "HttpUrl": "http or https URL",
+    "PositiveFloat": "number above 0",
+    "int": "whole number",
+    "str": "text",
+    "str | None": "text",
+}
+# For each key: who reads it, when, and what has to be restarted after an edit.
+READERS = {
+    "comfyui-url": ("worker", "when a job begins, from the frozen settings", "worker"),
+    "comfyui-output-dir": ("worker", "when a job begins, from the frozen settings", "worker"),
+    "comfyui-timeout": ("worker", "when a job begins, from the frozen settings", "worker"),
+    "comfyui-poll-interval": ("worker", "when a job begins, from the frozen settings", "worker"),
+    "comfyui-max-wait-time": ("worker", "when a job begins, from the frozen settings", "worker"),
+    "redis-url": ("API and worker", "at import, when the Celery application is made", "API and worker"),
+    "celery-broker-url": ("API and worker", "at import, when the Celery application is made", "API and worker"),
+    "database-url": ("API and worker", "at first use of the job store", "API and worker"),
+    "api-host": ("API", "when it starts", "API"),
+    "api-port": ("API", "when it starts", "API"),
+}
+
+
+def freeze_matrix() -> str:
+    """The freeze matrix as a table, one row an action, one column a place of the edit."""
+    data = json.loads((DOCS / "_data" / "freeze-matrix.json").read_text())
+    lines = [
+        "| Then | " + " | ".join(SOURCES[source] for source in data["sources"]) + " |",
+        "|---|" + ":-:|" * len(data["sources"]),
+    ]
+    for action, values in data["actions"].items():
+        cells = " | ".join(f'<span class="{value.lower()}">{value}</span>' for value in values)
+        lines.append(f"| {ACTIONS[action]} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def settings() -> str:
+    """The settings page: every key of ``Settings`` with its type, default, reader, and what to restart."""
+    from runbooks.settings import Settings
+
+    written = griffe.load("runbooks.settings.model", search_paths=[str(ROOT)])["Settings"].members
+    rows = []
+    for name, field in Settings.model_fields.items():
+        key = name.replace("_", "-")
+        reader, when, restart = READERS[key]
+        kind = TYPES[str(written[name].annotation)]
+        limits = [getattr(limit, bound) for limit in field.metadata for bound in ("ge", "le") if hasattr(limit, bound)]
+        default = "*required*" if field.is_required() else "none" if field.default is None else f"`{field.default}`"
+        about = " ".join(written[name].docstring.value.split()).replace("``", "`")
+        rows.append(
+            f"| `{key}`{{ #{key} }}<br>`{name.upper()}` | {about} | {kind}{', {} to {}'.format(*limits) if limits else ''}, "
+            f"{default} | {reader}, {when} | {restart} |"
+        )
+    return SETTINGS_HEAD + "\n".join(rows) + SETTINGS_TAIL
+
+
+SETTINGS_HEAD = """\
+---
+title: Settings
+description: Every key of the configuration with its type, default, the process that reads it and what has to be restarted.
+---
+<!-- Written by docs/_gen/reference.py from runbooks.settings.Settings. -->
+
+# Settings
+
+Keys as the JSON files have them, and below each the environment variable that overrides it. A variable counts only for a key that
+`config/base.json` or `config/{ENV_TARGET}.json` has.
+
+| Key, variable | What it is | Type, default | Read by | Restart |
+|---|---|---|---|---|
+"""
+SETTINGS_TAIL = """
+
+Other keys are left alone: the files of a real installation have many more.
+
+**Where each is set** in the lab and in a Genonaut checkout: `config/base.json` has every key, `env/.env.shared` the servers that
+all targets share (`REDIS_URL`, `DATABASE_URL`, `API_PORT`), `env/.env.local-demo` the ComfyUI of this target (`COMFYUI_URL`,
+`COMFYUI_OUTPUT_DIR`). The order of the six layers: [architecture](../architecture.md#six-layers-of-configuration).
+
+A value that cannot be used is named with its file, line and key:
+
+```python
+from pathlib import Path
+from tempfile import mkdtemp
+
+from runbooks.errors import UserError
+from runbooks.settings import load_settings
+
+root = Path(mkdtemp())
+(root / "config").mkdir()
+(root / "config/base.json").write_text('{"comfyui-url": "localhost:8189", "comfyui-output-dir": "out"}')
+(root / "config/local-demo.json").write_text("{}")
+
+try:
+    load_settings(root, "local-demo", environ={})
+except UserError as error:
+    print(error)
+```
+
+```output
+config/base.json:1: comfyui-url is 'localhost:8189'; expected a URL such as http://localhost:8189. Correct that value.
+```
+"""
+
+
+def cli() -> str:
+    """The command line page: every command with its arguments and options."""
+    from runbooks.cli import app
+    from runbooks.kernie.cli import app as kernie
+
+    parts = [CLI_HEAD]
+    for name, typer_app in (("runbooks", app), ("kernie-gen", kernie)):
+        for path, command in _commands(name, get_command(typer_app)):
+            parts.append(_command(path, command))
+    return "\n".join(parts)
+
+
+CLI_HEAD = """\
+---
+title: Command line
+description: Every command of runbooks and kernie-gen with its arguments and options.
+---
+<!-- Written by docs/_gen/reference.py from the commands themselves. -->
+
+# Command line
+
+Exit codes, for every command: **0** fine, **1** something that was expected was not seen, **2** it could not, or was asked
+wrongly (one sentence says what, and what to do), **130** Ctrl-C.
+"""
+
+
+def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        if not child.hidden:
+            yield from _commands(f"{path} {name}", child)
+
+
+def _command(path: str, command: Any) -> str:
+    level = "##" if " " not in path else "###"
+    lines = [f"{level} `{path}` {{ #{path.replace(' ', '-')} }}", "", _prose(command.help or ""), ""]
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option" and not p.hidden and p.name not in SHELL_OPTIONS]
+    if not getattr(command, "commands", {}):
+        words = [path, *(_metavar(argument) for argument in arguments), *(["[OPTIONS]"] if options else [])]
+        lines += [f"`{' '.join(words)}`", ""]
+    if arguments or options:
+        lines += ["| | What it does | Default |", "|---|---|---|"]
+        lines += [f"| `{_metavar(p)}` | {_cell(getattr(p, 'help', '') or '')} | {_default(p)} |" for p in arguments]
+        lines += [f"| {_names(p)} | {_cell(p.help or '')} | {_default(p)} |" for p in options]
+        lines.append("")
+    return "\n".join(lines)
+
+
+SHELL_OPTIONS = ("install_completion", "show_completion", "help")
+
+
+def _metavar(argument: Any) -> str:
+    name = (argument.metavar or argument.name).upper() + ("..." if argument.nargs == -1 else "")
+    return name if argument.required else f"[{name}]"
+
+
+def _names(option: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in option.opts)
+    if option.secondary_opts:
+        names += " / " + ", ".join(f"`{name}`" for name in option.secondary_opts)
+    return names if option.is_flag else f"{names} {(option.metavar or option.type.name).upper()}"
+
+
+def _default(parameter: Any) -> str:
+    default = parameter.default
+    if parameter.required:
+        return "*required*"
+    if default is None or default is False or default in ((), "") or callable(default):
+        return ""
+    if default is True:
+        return f"`{parameter.opts[0]}`"
+    return f"`{getattr(default, 'value', default)}`"
+
+
+def _cell(text: str) -> str:
+    return " ".join(_prose(text).split()).replace("|", "\\|")
+
+
+def _prose(text: str) -> str:
+    # Typer keeps \f as the end of what users see, and wraps paragraphs as they stand in the source.
+    paragraphs = re.split(r"\n\s*\n", text.split("\f")[0].strip())
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+GENERATED: dict[Path, Callable[[], str]] = {
+    DOCS / "_data" / "freeze-matrix.md": freeze_matrix,
+    DOCS / "reference" / "settings.md": settings,
+    DOCS / "reference" / "cli.md": cli,
+}
+
+
+def main() -> None:
+    """Write every generated page, and name those that changed."""
+    for path, make in GENERATED.items():
+        text = make()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
+
+
+if __name__ == "__main__":
+    main()
