@@ -1,0 +1,50 @@
+"""Find, stop, start and restart a Celery worker. Works on any application with the files of the six layers."""
+
+from runbooks.workers.command import DEFAULT_APP, WorkerCommand, read_command
+from runbooks.workers.find import Found, NearMiss, Worker, find_workers, installation_root
+from runbooks.workers.outcome import (
+    CannotStartError,
+    Interrupted,
+    KeptByAnotherError,
+    NoWorkerError,
+    OtherUserError,
+    RestartError,
+    SeveralWorkersError,
+    StartFailedError,
+    StillRunningError,
+)
+from runbooks.workers.plan import RestartPlan, Start, Stop, plan_restart
+from runbooks.workers.progress import Listener, Progress
+from runbooks.workers.prove import Check, JobProof
+from runbooks.workers.restart import Restarted, carry_out, restart_worker
+
+__all__ = [
+    "DEFAULT_APP",
+    "CannotStartError",
+    "Check",
+    "Found",
+    "Interrupted",
+    "JobProof",
+    "KeptByAnotherError",
+    "Listener",
+    "NearMiss",
+    "NoWorkerError",
+    "OtherUserError",
+    "Progress",
+    "RestartError",
+    "RestartPlan",
+    "Restarted",
+    "SeveralWorkersError",
+    "Start",
+    "StartFailedError",
+    "StillRunningError",
+    "Stop",
+    "Worker",
+    "WorkerCommand",
+    "carry_out",
+    "find_workers",
+    "installation_root",
+    "plan_restart",
+    "read_command",
+    "restart_worker",
+]

@@ -1,0 +1,149 @@
+"""Restart a worker: plan, ask, stop, start, wait for its answer, prove."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runbooks.errors import UserError
+from runbooks.settings import read_layers
+from runbooks.workers.command import DEFAULT_APP
+from runbooks.workers.outcome import StartFailedError
+from runbooks.workers.plan import RestartPlan, Start, plan_restart, refresh
+from runbooks.workers.progress import Listener, Progress, silent
+from runbooks.workers.prove import Check, JobProof, prove
+from runbooks.workers.start import start_worker, wait_until_it_answers
+from runbooks.workers.stop import stop_workers
+
+
+@dataclass(frozen=True)
+class Restarted:
+    """What a restart did.
+
+    Attributes:
+        plan: what it had set out to do.
+        old_pids: main processes that were stopped.
+        new_pids: main processes that were started.
+        log: the new worker's log.
+        stop_seconds: how long the old ones took to leave.
+        checks: what was looked at afterwards.
+    """
+
+    plan: RestartPlan
+    old_pids: tuple[int, ...]
+    new_pids: tuple[int, ...]
+    log: Path
+    stop_seconds: float
+    checks: tuple[Check, ...]
+
+    @property
+    def proven(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for ``--json``."""
+        return {
+            "old_pids": list(self.old_pids),
+            "new_pids": list(self.new_pids),
+            "log": str(self.log),
+            "stop_seconds": round(self.stop_seconds, 2),
+            "proven": self.proven,
+            "checks": [check.as_json() for check in self.checks],
+        }
+
+
+def restart_worker(
+    env_target: str = "local-demo",
+    root: Path | None = None,
+    *,
+    app: str = DEFAULT_APP,
+    broker: str | None = None,
+    pid: int | None = None,
+    every: bool = False,
+    keep: Collection[str] = (),
+    take_over: bool = False,
+    timeout: float = 120.0,
+    start_timeout: float = 60.0,
+    prove_job: JobProof | None = None,
+    listen: Listener = silent,
+) -> Restarted:
+    """Restart exactly one worker, so that it holds what the files say now, and lose no job.
+
+    Its main process gets SIGTERM once; the running job completes. It is started again with the same command line in the
+    same folder, in the background, with its old environment but for what the files set, which is read anew. Nobody is
+    asked: calling this is the consent. Nothing harder than SIGTERM is ever sent.
+
+    Args:
+        env_target: such as ``local-demo``.
+        root: the folder with ``config/`` and ``env/``; by default ``GENONAUT_ROOT`` or the working directory.
+        app: the Celery application as given to ``-A``.
+        broker: only workers on this broker are meant.
+        pid: main process of the one worker meant, where several run.
+        every: all of several workers are meant; doubles become one.
+        keep: variables that survive from the old environment though a file sets them.
+        take_over: stop a worker that runs in a terminal, and start it in the background.
+        timeout: seconds that the old worker has for its running job.
+        start_timeout: seconds that the new worker has to answer.
+        prove_job: creates a new job, waits for it and says how it ended.
+        listen: told how far it is.
+
+    Returns:
+        What was done; ``proven`` says whether the new worker holds the new values.
+
+    Raises:
+        NoWorkerError: none runs.
+        SeveralWorkersError: an orphan or a double runs beside it, and neither ``pid`` nor ``every`` chose.
+        KeptByAnotherError: a supervisor, a container or a terminal keeps it.
+        OtherUserError: it runs as another user.
+        CannotStartError: it could not be started again, so it was left alone.
+        StillRunningError: it has not stopped in time.
+        StartFailedError: the new one died, or does not answer.
+        Interrupted: Ctrl-C; says in which state things are.
+        UserError: unknown target, or files that cannot be read.
+    """
+    plan = plan_restart(env_target, root, app=app, broker=broker, pid=pid, every=every, keep=keep, take_over=take_over)
+    return carry_out(plan, timeout=timeout, start_timeout=start_timeout, prove_job=prove_job, listen=listen)
+
+
+def carry_out(
+    plan: RestartPlan,
+    *,
+    timeout: float = 120.0,
+    start_timeout: float = 60.0,
+    prove_job: JobProof | None = None,
+    listen: Listener = silent,
+) -> Restarted:
+    """Do what a plan says. Arguments and errors as for ``restart_worker``."""
+    if plan.in_the_way:
+        raise plan.in_the_way[0]
+    # Broken files must be noticed while the old worker still runs.
+    read_layers(plan.root, plan.env_target, {})
+    seconds = stop_workers(plan.stops, timeout, listen)
+    pids = []
+    checks: list[Check] = []
+    for planned in plan.starts:
+        start = _with_the_files_of_now(planned, plan)
+        new, part = start_worker(start)
+        listen(Progress("start", 0.0, f"pid {new.pid}", done=True))
+        wait_until_it_answers(start, new, part, start_timeout, listen)
+        pids.append(new.pid)
+        checks += prove(new, read_layers(plan.root, plan.env_target, {}), part, plan.keep)
+    if prove_job is not None:
+        listen(Progress("prove", 0.0, "a new job"))
+        checks.append(prove_job())
+    return Restarted(
+        plan, tuple(stop.worker.pid for stop in plan.stops), tuple(pids), plan.starts[0].log, seconds, tuple(checks)
+    )
+
+
+def _with_the_files_of_now(planned: Start, plan: RestartPlan) -> Start:
+    old = next(stop.worker for stop in reversed(plan.stops) if stop.worker.process.argv == planned.argv)
+    try:
+        return refresh(planned, old, plan)
+    except UserError as error:
+        raise StartFailedError(
+            f"The old worker is gone and no new one has been started: {error.what}", f"{error.do} Then start one anew."
+        ) from error

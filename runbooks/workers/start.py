@@ -1,0 +1,122 @@
+"""Start a worker in the background, so that it belongs to nobody's terminal and is nobody's child."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+from runbooks.drift import ProcessView, is_alive, look_at
+from runbooks.workers.ask import node_of
+from runbooks.workers.log import LogPart
+from runbooks.workers.outcome import Interrupted, StartFailedError
+from runbooks.workers.plan import Start
+from runbooks.workers.progress import Listener, Progress
+
+_LOOK_EVERY = 0.05
+_ASK_EVERY = 1.0
+_ASK_AT_MOST = 3
+
+# The worker must outlive whoever restarts it, and a finished one must not stay a zombie of, say, a test run: this small
+# process starts it in a session of its own and leaves.
+_LAUNCHER = """
+import json, os, subprocess, sys
+argv, log = json.loads(sys.argv[1]), sys.argv[2]
+with open(log, "ab") as output:
+    try:
+        worker = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+    except OSError as error:
+        sys.exit(f"{error.filename or argv[0]}: {error.strerror}")
+print(worker.pid, flush=True)
+os._exit(0)
+"""
+
+
+def start_worker(start: Start) -> tuple[ProcessView, LogPart]:
+    """Start it with its output appended to its log.
+
+    Returns:
+        The new main process, and what it writes into its log.
+
+    Raises:
+        StartFailedError: the program could not be started, or died at once.
+    """
+    part = LogPart.from_now_on(start.log)
+    try:
+        start.output.parent.mkdir(parents=True, exist_ok=True)
+        launched = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _LAUNCHER, json.dumps(start.argv), str(start.output)],
+            cwd=start.cwd,
+            env=dict(start.environment.variables),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        raise StartFailedError(
+            f"The old worker is gone, and a new one could not be started: {error.filename}: {error.strerror}.",
+            "Mend that, then start one anew.",
+        ) from error
+    pid = launched.stdout.strip()
+    if launched.returncode != 0 or not pid.isdigit():
+        raise StartFailedError(
+            f"The old worker is gone, and a new one could not be started: {launched.stderr.strip()}.",
+            "Mend that, then start one anew.",
+        )
+    view = look_at(int(pid))
+    if view is None:
+        raise died(int(pid), part)
+    return view, part
+
+
+def wait_until_it_answers(start: Start, new: ProcessView, part: LogPart, timeout: float, listen: Listener) -> str:
+    """Wait until the new worker answers over the broker, or says that it is ready where it cannot be asked.
+
+    Returns:
+        How it is known, in words.
+
+    Raises:
+        StartFailedError: it died, or did not answer within ``timeout`` seconds.
+        Interrupted: Ctrl-C while waiting.
+    """
+    began = time.monotonic()
+    ask_next = began + _ASK_EVERY
+    unanswered = 0
+    try:
+        while (seconds := time.monotonic() - began) < timeout:
+            if not is_alive(new.handle):
+                raise died(new.pid, part)
+            ready = part.says_ready()
+            if ready or time.monotonic() > ask_next:
+                node = node_of(start.broker, new.pid) if start.broker else None
+                if node or (ready and unanswered == _ASK_AT_MOST):
+                    says = f"{node} answers" if node else "its log says ready (it could not be asked)"
+                    listen(Progress("answer", time.monotonic() - began, f"pid {new.pid}: {says}", done=True))
+                    return says
+                unanswered += ready
+                ask_next = time.monotonic() + _ASK_EVERY
+            listen(Progress("answer", seconds, f"pid {new.pid}: to be ready"))
+            time.sleep(_LOOK_EVERY)
+    except KeyboardInterrupt as error:
+        raise Interrupted(
+            f"The old worker is gone; the new one (pid {new.pid}) has been started and was not ready yet. "
+            f"Its log: {part.file}"
+        ) from error
+    raise StartFailedError(
+        f"The new worker (pid {new.pid}) runs, but does not answer after {timeout:g} s. {_tail(part)}",
+        f"Is its broker up? Its log: {part.file}",
+    )
+
+
+def died(pid: int, part: LogPart) -> StartFailedError:
+    """The error for a worker that ended at its start, with what it wrote last."""
+    return StartFailedError(
+        f"The old worker is gone, and the new one (pid {pid}) died at its start. {_tail(part)}",
+        f"Mend that, then start one anew. Its log: {part.file}",
+    )
+
+
+def _tail(part: LogPart) -> str:
+    lines = part.last_lines()
+    return "It wrote last:\n  " + "\n  ".join(lines) + "\n" if lines else "It wrote nothing."
