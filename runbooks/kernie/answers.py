@@ -1,0 +1,43 @@
+"""Small helpers that routes share."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from runbooks.kernie.mock import MOCK, Mock
+
+JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
+
+
+def mock_of(request: web.Request) -> Mock:
+    """The mock that answers this request."""
+    return request.app[MOCK]
+
+
+def json_answer(value: Any, status: int = 200) -> web.Response:
+    """A JSON response with the separators and the content type of the real server."""
+    return raw_json(json.dumps(value).encode(), status)
+
+
+def raw_json(body: bytes, status: int = 200) -> web.Response:
+    """A response whose body is JSON already."""
+    return web.Response(body=body, status=status, headers=JSON_HEADERS)
+
+
+def empty(status: int = 200) -> web.Response:
+    """A response without body and content type."""
+    response = web.Response(status=status)
+    del response.headers["Content-Type"]
+    return response
+
+
+async def json_body(request: web.Request) -> Any:
+    """The body as JSON, whatever the content type says.
+
+    Raises:
+        ValueError: if it is none; the answer is a plain 500 then, as on the real server.
+    """
+    return json.loads(await request.text())

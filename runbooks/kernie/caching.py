@@ -1,0 +1,110 @@
+"""Results of the previous prompt, so that unchanged nodes do not run again.
+
+As the real server does by default, only what the last prompt had is kept: a prompt in between with other nodes makes
+the next one run afresh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from runbooks.kernie.nodes.inputs import World
+from runbooks.kernie.nodes.registry import Registry
+
+
+@dataclass(frozen=True)
+class Cached:
+    """What a node gave: values per output, and what the user saw of it."""
+
+    values: tuple[Any, ...]
+    ui: dict[str, Any] | None = None
+    meta: dict[str, Any] | None = None
+
+
+class Signatures:
+    """A node's signature: its type, its inputs and the signatures of all above. Equal signatures, equal results."""
+
+    def __init__(self, prompt: dict[str, Any], registry: Registry, world: World) -> None:
+        self._prompt = prompt
+        self._registry = registry
+        self._world = world
+        self._known: dict[str, object] = {}
+
+    def of(self, node_id: str) -> object:
+        """The signature of a node; never equal to another one if it cannot be told."""
+        if node_id not in self._known:
+            # Stands while the nodes above are visited: a cycle in a part that nobody runs must not recurse for ever.
+            self._known[node_id] = object()
+            try:
+                self._known[node_id] = self._build(node_id)
+            except (KeyError, TypeError, AttributeError, RecursionError):
+                return self._known[node_id]
+        return self._known[node_id]
+
+    def _build(self, node_id: str) -> object:
+        node = self._prompt[node_id]
+        kind = self._registry[node["class_type"]]
+        inputs = node["inputs"]
+        changed = kind.changed(self._world, inputs) if kind.changed else None
+        parts = tuple((name, self._part(inputs[name])) for name in sorted(inputs))
+        return _Signature((node["class_type"], changed, parts))
+
+    def _part(self, value: Any) -> object:
+        if isinstance(value, list) and len(value) == 2 and value[0] in self._prompt:
+            return self.of(value[0]), value[1]
+        return type(value).__name__, repr(value)
+
+
+class _Signature:
+    """A tuple that hashes once: deep graphs would otherwise be hashed again at every level."""
+
+    __slots__ = ("_hash", "_parts")
+
+    def __init__(self, parts: tuple[object, ...]) -> None:
+        self._parts = parts
+        self._hash = hash(parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, _Signature) and self._hash == other._hash and self._parts == other._parts
+
+
+class ResultCache:
+    """Results by signature, and each node's own memory, for as long as consecutive prompts have them."""
+
+    def __init__(self) -> None:
+        self._results: dict[object, Cached] = {}
+        self._memories: dict[tuple[str, str], dict[str, Any]] = {}
+        self._signatures: Signatures | None = None
+
+    def begin(self, prompt: dict[str, Any], registry: Registry, world: World) -> None:
+        """Start a prompt: forget what it has no use for."""
+        self._signatures = signatures = Signatures(prompt, registry, world)
+        wanted = {signatures.of(node_id) for node_id in prompt}
+        self._results = {key: value for key, value in self._results.items() if key in wanted}
+        places = {(node_id, str(node["class_type"])) for node_id, node in prompt.items()}
+        self._memories = {key: value for key, value in self._memories.items() if key in places}
+
+    def get(self, node_id: str) -> Cached | None:
+        """The result of a node of the present prompt."""
+        assert self._signatures is not None
+        return self._results.get(self._signatures.of(node_id))
+
+    def keep(self, node_id: str, result: Cached) -> None:
+        """Keep the result of a node of the present prompt."""
+        assert self._signatures is not None
+        self._results[self._signatures.of(node_id)] = result
+
+    def memory(self, node_id: str, class_type: str) -> dict[str, Any]:
+        """What a node may remember between prompts."""
+        return self._memories.setdefault((node_id, class_type), {})
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._results.clear()
+        self._memories.clear()

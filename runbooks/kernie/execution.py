@@ -1,0 +1,334 @@
+"""Run prompts, one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from runbooks.kernie.caching import Cached, ResultCache
+from runbooks.kernie.errors import InterruptedRunError, OutOfMemoryError
+from runbooks.kernie.frames import text_frame
+from runbooks.kernie.graph import Schedule
+from runbooks.kernie.nodes.registry import Block, NodeType, Result
+from runbooks.kernie.progress import Progress
+from runbooks.kernie.queue import Entry, Record
+from runbooks.kernie.validation.faults import type_name
+
+if TYPE_CHECKING:
+    from runbooks.kernie.mock import Mock
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
+class Executor:
+    """Takes prompts from the queue and runs them until cancelled."""
+
+    def __init__(self, mock: Mock) -> None:
+        self._mock = mock
+        self.cache = ResultCache()
+        self._interrupt = asyncio.Event()
+        self._forget = False
+        # The client whose prompt runs, and the node that runs: a client that connects meanwhile is told.
+        self.client: object = None
+        self.current_node: str | None = None
+
+    def interrupt(self) -> None:
+        """Stop the running prompt at its next step."""
+        self._interrupt.set()
+
+    def forget_results(self) -> None:
+        """Forget cached results before the next prompt runs; the running one may still need them."""
+        self._forget = True
+
+    async def work(self) -> None:
+        """Run prompts for ever."""
+        while True:
+            entry = await self._mock.queue.take()
+            await self.run(entry)
+            # Lets requests be answered between two prompts, however many wait.
+            await asyncio.sleep(0)
+
+    async def run(self, entry: Entry) -> None:
+        """Run one prompt and keep its record; never raises for what the prompt does."""
+        self._interrupt.clear()
+        if self._forget:
+            self._forget = False
+            self.cache.clear()
+        self.client = entry.extra_data.get("client_id")
+        run = PromptRun(self._mock, self, entry, self._interrupt)
+        await run.execute()
+        self.current_node = None
+        self._mock.counts["completed" if run.status["completed"] else "failed"] += 1
+        self._mock.queue.done(Record(entry, run.outputs, run.meta, run.status))
+        if self.client is not None:
+            self._mock.sessions.send("executing", {"node": None, "prompt_id": entry.prompt_id}, self.client)
+        self.client = None
+
+
+class PromptRun:
+    """One prompt while it runs."""
+
+    def __init__(self, mock: Mock, executor: Executor, entry: Entry, interrupt: asyncio.Event) -> None:
+        self.mock = mock
+        self.entry = entry
+        self.outputs: dict[str, Any] = {}
+        self.meta: dict[str, Any] = {}
+        self.status: dict[str, Any] = {"status_str": "success", "completed": True, "messages": []}
+        self.interrupt = interrupt
+        self.progress = Progress(mock.sessions, entry.prompt_id, executor.client)
+        self._executor = executor
+        self._cache = executor.cache
+        self._client = executor.client
+        self._executed: list[str] = []
+        self._share = 0.0
+        self._by_step = False
+
+    def kind(self, node_id: str) -> NodeType:
+        """The type of a node."""
+        return self.mock.registry[self.entry.prompt[node_id]["class_type"]]
+
+    async def execute(self) -> None:
+        """Run all nodes that the outputs need."""
+        self._message("execution_start", {"prompt_id": self.entry.prompt_id})
+        prompt = self.entry.prompt
+        self._cache.begin(prompt, self.mock.registry, self.mock.world)
+        cached = [node_id for node_id in prompt if self._cache.get(node_id) is not None]
+        self._message("execution_cached", {"nodes": cached, "prompt_id": self.entry.prompt_id})
+        schedule = Schedule(
+            prompt,
+            self.entry.outputs,
+            lambda node_id: self._cache.get(node_id) is not None,
+            lambda node_id: self.kind(node_id).is_output,
+        )
+        self._spread_delay(schedule)
+        while len(schedule):
+            node_id = schedule.next()
+            if not await self._run_node(node_id):
+                return
+            schedule.done(node_id)
+        self._message("execution_success", {"prompt_id": self.entry.prompt_id})
+
+    def _spread_delay(self, schedule: Schedule) -> None:
+        """Give each sampler its share of `--delay`; where none runs, each node that runs."""
+        fresh = [node_id for node_id in schedule.pending if self._cache.get(node_id) is None]
+        samplers = [node_id for node_id in fresh if self.kind(node_id).samples]
+        self._by_step = bool(samplers)
+        self._share = self.mock.options.delay / max(len(samplers or fresh), 1)
+
+    async def _run_node(self, node_id: str) -> bool:
+        """Run one node, or take its result from the cache. False ends the prompt."""
+        known = self._cache.get(node_id)
+        if known is not None:
+            self._show_cached(node_id, known)
+            return True
+        self._executor.current_node = node_id
+        self.progress.start(node_id)
+        if self._client is not None:
+            self._tell("executing", {"node": node_id, "display_node": node_id, "prompt_id": self.entry.prompt_id})
+        inputs: dict[str, Any] = {}
+        try:
+            inputs = self._inputs_of(node_id)
+            result = await self._call(node_id, inputs)
+        except InterruptedRunError:
+            self._stopped(node_id)
+            return False
+        except Exception as error:
+            self._failed(node_id, inputs, error)
+            return False
+        self._executed.insert(0, node_id)
+        self._finish_node(node_id, result)
+        return True
+
+    async def _call(self, node_id: str, inputs: dict[str, Any]) -> Result:
+        blocked = next((value for value in inputs.values() if isinstance(value, Block)), None)
+        kind = self.kind(node_id)
+        if blocked is not None:
+            self._tell_blocked(node_id, blocked)
+            return Result((Block(),) * len(kind.outputs))
+        run = NodeRun(self, node_id, 0.0 if self._by_step and not kind.samples else self._share)
+        run.check()
+        if not kind.samples:
+            await run.sleep(run.share / self.mock.options.speed, scaled=False)
+        if inspect.iscoroutinefunction(kind.run):
+            given = await kind.run(run, **inputs)
+        else:
+            given = await asyncio.to_thread(kind.run, run, **inputs)
+        return given if isinstance(given, Result) else Result(tuple(given or ()))
+
+    def _inputs_of(self, node_id: str) -> dict[str, Any]:
+        """The values of the inputs that the node declares; what it does not know is ignored."""
+        kind = self.kind(node_id)
+        inputs: dict[str, Any] = {}
+        for name, value in self.entry.prompt[node_id]["inputs"].items():
+            if name not in kind.required and name not in kind.optional:
+                continue
+            if isinstance(value, list):
+                above = self._cache.get(value[0])
+                assert above is not None
+                inputs[name] = above.values[value[1]]
+            else:
+                inputs[name] = value
+        return inputs
+
+    def _finish_node(self, node_id: str, result: Result) -> None:
+        meta = None
+        if result.ui is not None:
+            meta = {"node_id": node_id, "display_node": node_id, "parent_node": None, "real_node_id": node_id}
+            self.outputs[node_id], self.meta[node_id] = result.ui, meta
+            self._tell_executed(node_id, result.ui)
+        self._cache.keep(node_id, Cached(result.values, result.ui, meta))
+        self.progress.finish(node_id)
+
+    def _show_cached(self, node_id: str, known: Cached) -> None:
+        self._tell_executed(node_id, known.ui)
+        if known.ui is not None:
+            self.outputs[node_id] = known.ui
+            self.meta[node_id] = {
+                **(known.meta or {}),
+                "node_id": node_id,
+                "display_node": node_id,
+                "real_node_id": node_id,
+            }
+        self.progress.finish(node_id)
+
+    def _tell_executed(self, node_id: str, ui: dict[str, Any] | None) -> None:
+        if self._client is not None:
+            about = {"node": node_id, "display_node": node_id, "output": ui, "prompt_id": self.entry.prompt_id}
+            self._tell("executed", about)
+
+    def _tell_blocked(self, node_id: str, block: Block) -> None:
+        if block.message is None or self._client is None:
+            return
+        error = self._error(node_id, f"Execution Blocked: {block.message}", "ExecutionBlocked", [], [], [])
+        self._tell("execution_error", error)
+
+    def _stopped(self, node_id: str) -> None:
+        kind = self.entry.prompt[node_id]["class_type"]
+        about = {"prompt_id": self.entry.prompt_id, "node_id": node_id, "node_type": kind, "executed": self._executed}
+        self._end_badly("execution_interrupted", about, broadcast=True)
+
+    def _failed(self, node_id: str, inputs: dict[str, Any], error: Exception) -> None:
+        message, name = f"{error}\n", type_name(error)
+        if isinstance(error, OutOfMemoryError):
+            name = "torch.OutOfMemoryError"
+            message += "This error means you ran out of memory on your GPU.\n"
+        lines = traceback.format_tb(error.__traceback__)
+        shown = {name: [_shown(value)] for name, value in (inputs | self._hidden_of(node_id)).items()}
+        everything = list(self.entry.prompt)
+        self._end_badly(
+            "execution_error", self._error(node_id, message, name, lines, shown, everything), broadcast=False
+        )
+
+    def _hidden_of(self, node_id: str) -> dict[str, Any]:
+        values = {"PROMPT": self.entry.prompt, "EXTRA_PNGINFO": self.entry.extra_data.get("extra_pnginfo")}
+        return {name: values[kind] for name, kind in self.kind(node_id).hidden.items() if kind in values}
+
+    def _error(self, node_id: str, message: str, name: str, lines: Any, inputs: Any, outputs: Any) -> dict[str, Any]:
+        return {
+            "prompt_id": self.entry.prompt_id,
+            "node_id": node_id,
+            "node_type": self.entry.prompt[node_id]["class_type"],
+            "executed": self._executed,
+            "exception_message": message,
+            "exception_type": name,
+            "traceback": lines,
+            "current_inputs": inputs,
+            "current_outputs": outputs,
+        }
+
+    def _end_badly(self, event: str, data: dict[str, Any], *, broadcast: bool) -> None:
+        self.status.update(status_str="error", completed=False)
+        self._message(event, data, broadcast=broadcast)
+
+    def _message(self, event: str, data: dict[str, Any], *, broadcast: bool = False) -> None:
+        """Tell the prompt's client, and keep it for the history."""
+        data = {**data, "timestamp": now_ms()}
+        self.status["messages"].append([event, data])
+        if self._client is not None or broadcast:
+            self._tell(event, data)
+
+    def _tell(self, event: str, data: dict[str, Any]) -> None:
+        self.mock.sessions.send(event, data, self._client)
+
+
+def _shown(value: Any) -> Any:
+    return value if value is None or isinstance(value, int | float | str) else str(value)
+
+
+class NodeRun:
+    """What a node's function gets to work with.
+
+    Attributes:
+        node_id: the node's id in the prompt.
+        prompt: the whole graph.
+        extra_pnginfo: what else goes into a picture's metadata, such as the workflow.
+        memory: a dict of its own that lasts as long as consecutive prompts have this node.
+        share: its part of `--delay`, in seconds.
+        mock: the server.
+    """
+
+    def __init__(self, prompt_run: PromptRun, node_id: str, share: float) -> None:
+        entry = prompt_run.entry
+        self._run = prompt_run
+        self.node_id = node_id
+        self.class_type: str = entry.prompt[node_id]["class_type"]
+        self.prompt = entry.prompt
+        pnginfo = entry.extra_data.get("extra_pnginfo")
+        self.extra_pnginfo: dict[str, Any] = pnginfo if isinstance(pnginfo, dict) else {}
+        self.extra_data = entry.extra_data
+        self.memory = prompt_run.mock.executor.cache.memory(node_id, self.class_type)
+        self.share = share
+        self.mock = prompt_run.mock
+
+    @property
+    def wants_previews(self) -> bool:
+        """True if the prompt asked for previews while sampling (`extra_data.preview_method`)."""
+        return self.extra_data.get("preview_method") not in (None, "none", "default")
+
+    def check(self) -> None:
+        """Raise InterruptedRunError if somebody asked the prompt to stop."""
+        if self._run.interrupt.is_set():
+            raise InterruptedRunError
+
+    async def sleep(self, seconds: float, *, scaled: bool = True) -> None:
+        """Wait, shortened by `--speed`; an interrupt ends it at once by raising InterruptedRunError."""
+        self.check()
+        seconds = seconds / self.mock.options.speed if scaled else seconds
+        if seconds <= 0:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._run.interrupt.wait()
+        except TimeoutError:
+            return
+        raise InterruptedRunError
+
+    async def steps(self, count: int, preview: Callable[[int], Image.Image] | None = None) -> None:
+        """Take the node's share of `--delay` in `count` steps, telling each; `preview` draws what to show after one."""
+        for step in range(1, count + 1):
+            await self.sleep(self.share / count)
+            self.progress(step, count, preview(step) if preview else None)
+            await asyncio.sleep(0)
+
+    def progress(self, value: float, maximum: float, preview: Image.Image | None = None) -> None:
+        """Tell clients how far the node is."""
+        self.check()
+        self._run.progress.step(self.node_id, value, maximum, preview)
+
+    def text(self, text: str) -> None:
+        """Show a text at the node."""
+        self.mock.sessions.send_bytes(text_frame(self.node_id, text), self._run.entry.extra_data.get("client_id"))
+
+    @staticmethod
+    async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run something that takes more than a few milliseconds."""
+        return await asyncio.to_thread(function, *arguments)

@@ -1,0 +1,44 @@
+"""Binary WebSocket frames: previews and progress texts. Layouts as recorded from ComfyUI 0.33."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from typing import Any
+
+from PIL import Image
+
+PREVIEW = 1
+TEXT = 3
+PREVIEW_WITH_METADATA = 4
+FORMATS = {"JPEG": 1, "PNG": 2}
+MAX_PREVIEW_SIDE = 512
+
+
+def encode_preview(picture: Image.Image, image_format: str = "JPEG") -> bytes:
+    """The picture, not larger than 512 pixels a side, as JPEG or PNG."""
+    small = picture.convert("RGB")
+    small.thumbnail((MAX_PREVIEW_SIDE, MAX_PREVIEW_SIDE))
+    out = io.BytesIO()
+    small.save(out, image_format, quality=95) if image_format == "JPEG" else small.save(
+        out, image_format, compress_level=1
+    )
+    return out.getvalue()
+
+
+def preview_frame(data: bytes, image_format: str) -> bytes:
+    """`>I` 1, `>I` 1 for JPEG or 2 for PNG, then the picture."""
+    return struct.pack(">II", PREVIEW, FORMATS[image_format]) + data
+
+
+def preview_frame_with_metadata(data: bytes, image_format: str, about: dict[str, Any]) -> bytes:
+    """`>I` 4, `>I` length of the JSON, the JSON, then the picture."""
+    metadata = json.dumps({**about, "image_type": f"image/{image_format.lower()}"}).encode()
+    return struct.pack(">II", PREVIEW_WITH_METADATA, len(metadata)) + metadata + data
+
+
+def text_frame(node_id: str, text: str) -> bytes:
+    """`>I` 3, `>I` length of the node's id, the id, then the text."""
+    name = node_id.encode()
+    return struct.pack(">II", TEXT, len(name)) + name + text.encode()

@@ -1,0 +1,80 @@
+"""`/prompt`: how busy the server is, and prompts to run."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+from aiohttp import web
+
+from runbooks.kernie.answers import json_answer, json_body, mock_of
+from runbooks.kernie.execution import now_ms
+from runbooks.kernie.mock import Mock
+from runbooks.kernie.queue import Entry
+from runbooks.kernie.validation.faults import Fault, fault
+from runbooks.kernie.validation.prompt import check_prompt
+
+ROUTES = web.RouteTableDef()
+# Never shown again by /queue or /history.
+SENSITIVE_KEYS = ("auth_token_comfy_org", "api_key_comfy_org")
+CANONICAL_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+@ROUTES.get("/prompt")
+async def busy(request: web.Request) -> web.Response:
+    """How many prompts wait or run."""
+    return json_answer(mock_of(request).queue_info())
+
+
+@ROUTES.post("/prompt")
+async def submit(request: web.Request) -> web.Response:
+    """Check a prompt and queue it."""
+    mock = mock_of(request)
+    mock.counts["received"] += 1
+    body = await json_body(request)
+    number = _number(mock, body)
+    if "prompt" not in body:
+        return _rejected(fault("no_prompt", "No prompt provided", "No prompt provided"))
+    prompt_id = body.get("prompt_id")
+    if prompt_id is None:
+        prompt_id = str(uuid.uuid4())
+    elif not (isinstance(prompt_id, str) and CANONICAL_ID.fullmatch(prompt_id)):
+        details = "prompt_id must be a UUID string in canonical lowercase hyphenated form; "
+        details += "omit it to let the server generate one"
+        return _rejected(fault("invalid_prompt_id", "prompt_id must be a valid UUID", details))
+    prompt = body["prompt"]
+    answer = check_prompt(prompt, body.get("partial_execution_targets"), mock.registry, mock.world)
+    if answer.error is not None:
+        return _rejected(answer.error, answer.node_errors)
+    extra_data, sensitive = _extra_data(request, body)
+    mock.queue.put(Entry(number, prompt_id, prompt, extra_data, answer.outputs, sensitive))
+    return json_answer({"prompt_id": prompt_id, "number": number, "node_errors": answer.node_errors})
+
+
+def _number(mock: Mock, body: Any) -> float:
+    """The prompt's priority: as asked for, or the next one, negative for `front`.
+
+    Raises:
+        TypeError, ValueError: for bodies that are no object, and numbers that are none: 500, as on the real server.
+    """
+    if "number" in body:
+        return float(body["number"])
+    number = mock.number
+    mock.number += 1
+    return -number if body.get("front") else number
+
+
+def _extra_data(request: web.Request, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    extra_data = body.get("extra_data", {})
+    if "client_id" in body:
+        extra_data["client_id"] = body["client_id"]
+    if "Comfy-Usage-Source" in request.headers:
+        extra_data["comfy_usage_source"] = request.headers["Comfy-Usage-Source"]
+    sensitive = {key: extra_data.pop(key) for key in SENSITIVE_KEYS if key in extra_data}
+    extra_data["create_time"] = now_ms()
+    return extra_data, sensitive
+
+
+def _rejected(error: Fault, node_errors: dict[str, Any] | None = None) -> web.Response:
+    return json_answer({"error": error, "node_errors": node_errors or {}}, 400)

@@ -1,0 +1,110 @@
+"""Put the mock together as a web application, and run it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import urllib.parse
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from aiohttp import web
+
+from runbooks.kernie.accesslog import UvicornAccessLogger
+from runbooks.kernie.answers import empty
+from runbooks.kernie.mock import MAX_UPLOAD, MOCK, Mock
+from runbooks.kernie.options import Options
+from runbooks.kernie.routes import info, prompt, queue, root, socket, view
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+# Also reachable under /api, as on the real server.
+ROUTES = (prompt, queue, info, view, socket)
+LOG = logging.getLogger("kernie-gen")
+
+
+def build(options: Options) -> web.Application:
+    """The application. Folders are created and the executor is started with it."""
+    app = web.Application(middlewares=[same_origin], client_max_size=MAX_UPLOAD)
+    app.cleanup_ctx.append(lambda app: _running(app, options))
+    for room in ROUTES:
+        for route in room.ROUTES:
+            assert isinstance(route, web.RouteDef)
+            for path in (route.path, f"/api{route.path}"):
+                app.router.add_route(route.method, path, route.handler, **route.kwargs)
+    app.add_routes(root.ROUTES)
+    app.router.add_get("/{path:.*}", no_such_file)
+    return app
+
+
+async def _running(app: web.Application, options: Options) -> AsyncIterator[None]:
+    mock = app[MOCK] = Mock(options)
+    mock.folders.create()
+    worker = asyncio.create_task(mock.executor.work())
+    yield
+    worker.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await worker
+
+
+async def no_such_file(request: web.Request) -> web.StreamResponse:
+    """The real server looks here for a file of its frontend. Not found means an empty, chunked 404 there."""
+    response = web.StreamResponse(status=404)
+    await response.prepare(request)
+    return response
+
+
+@web.middleware
+async def same_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what a strange web page makes a browser send to this machine."""
+    headers = request.headers
+    if headers.get("Sec-Fetch-Site") == "cross-site":
+        return empty(403)
+    if "Origin" in headers and "Host" in headers and _is_foreign(headers["Host"], headers["Origin"]):
+        return empty(403)
+    if request.method == "OPTIONS":
+        return empty()
+    return await handler(request)
+
+
+def _is_foreign(host: str, origin: str) -> bool:
+    """True if a loopback Host is asked from another Origin. Where one of the two has no port, ports do not count."""
+    try:
+        asked = urllib.parse.urlsplit("//" + host.lower())
+        asking = urllib.parse.urlsplit(origin.lower())
+        ports = (asked.port, asking.port)
+    except ValueError:
+        return True
+    if not _is_loopback(asked.hostname) or not asking.hostname:
+        return False
+    return asked.hostname != asking.hostname or (None not in ports and ports[0] != ports[1])
+
+
+def _is_loopback(name: str | None) -> bool:
+    return name is not None and (name in ("localhost", "::1") or name.startswith("127."))
+
+
+@contextlib.asynccontextmanager
+async def serving(options: Options) -> AsyncIterator[tuple[str, Mock]]:
+    """Serve until the block is left; gives the URL and the mock.
+
+    Raises:
+        OSError: if the port is taken or the address is not this machine's.
+    """
+    app = build(options)
+    runner = web.AppRunner(
+        app,
+        access_log_class=UvicornAccessLogger,
+        access_log=LOG if options.log else None,
+        logger=LOG,
+        shutdown_timeout=0.5,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, options.host, options.port, backlog=1024)
+        await site.start()
+        port = runner.addresses[0][1]
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        yield f"http://{host}:{port}", app[MOCK]
+    finally:
+        await asyncio.gather(*(session.close() for session in app[MOCK].sessions.all()))
+        await runner.cleanup()
