@@ -43,7 +43,7 @@ drill: setup ## Play the incident from symptom to cure in a lab of its own
 	@$(BIN)/runbooks drill
 
 site: setup ## Build the site into site/
-	@$(BIN)/mkdocs build --strict --quiet
+	@$(BIN)/mkdocs build --strict
 
 serve: setup ## Serve the site on 8010 and rebuild it on every change
 	@$(BIN)/mkdocs serve --dev-addr 127.0.0.1:8010
