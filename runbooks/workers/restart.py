@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runbooks.errors import UserError
 from runbooks.settings import read_layers
 from runbooks.workers.command import DEFAULT_APP
-from runbooks.workers.outcome import StartFailedError
+from runbooks.workers.outcome import Interrupted, StartFailedError
 from runbooks.workers.plan import RestartPlan, Start, plan_restart, refresh
 from runbooks.workers.progress import Listener, Progress, silent
 from runbooks.workers.prove import Check, JobProof, prove
@@ -121,29 +121,58 @@ def carry_out(
         raise plan.in_the_way[0]
     # Broken files must be noticed while the old worker still runs.
     read_layers(plan.root, plan.env_target, {})
-    seconds = stop_workers(plan.stops, timeout, listen)
-    pids = []
-    checks: list[Check] = []
-    for planned in plan.starts:
-        start = _with_the_files_of_now(planned, plan)
-        new, part = start_worker(start)
-        listen(Progress("start", 0.0, f"pid {new.pid}", done=True))
-        wait_until_it_answers(start, new, part, start_timeout, listen)
-        pids.append(new.pid)
-        checks += prove(new, read_layers(plan.root, plan.env_target, {}), part, plan.keep)
-    if prove_job is not None:
-        listen(Progress("prove", 0.0, "a new job"))
-        checks.append(prove_job())
-    return Restarted(
-        plan, tuple(stop.worker.pid for stop in plan.stops), tuple(pids), plan.starts[0].log, seconds, tuple(checks)
-    )
-
-
-def _with_the_files_of_now(planned: Start, plan: RestartPlan) -> Start:
-    old = next(stop.worker for stop in reversed(plan.stops) if stop.worker.process.argv == planned.argv)
+    course = _Course(plan, listen)
     try:
-        return refresh(planned, old, plan)
-    except UserError as error:
-        raise StartFailedError(
-            f"The old worker is gone and no new one has been started: {error.what}", f"{error.do} Then start one anew."
-        ) from error
+        seconds = course.stop(timeout)
+        for start in plan.starts:
+            course.start(start, start_timeout)
+        course.prove_job(prove_job)
+    except KeyboardInterrupt as error:
+        raise Interrupted(course.state) from error
+    old_pids = tuple(stop.worker.pid for stop in plan.stops)
+    return Restarted(plan, old_pids, tuple(course.new_pids), plan.starts[0].log, seconds, tuple(course.checks))
+
+
+@dataclass
+class _Course:
+    """A restart on its way. ``state`` says how far it is, for whoever interrupts it."""
+
+    plan: RestartPlan
+    listen: Listener
+    state: str = "Nothing was touched."
+    new_pids: list[int] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+
+    def stop(self, timeout: float) -> float:
+        pids = ", ".join(str(stop.worker.pid) for stop in self.plan.stops)
+        self.state = (
+            f"Worker pid {pids} has been told to stop and leaves when its running job is done; no new worker has been "
+            "started. Run the same command again to go on waiting; once it is gone, start one anew."
+        )
+        seconds = stop_workers(self.plan.stops, timeout, self.listen)
+        self.state = f"Worker pid {pids} is gone; a new one may not have been started. Look with --dry-run."
+        return seconds
+
+    def start(self, planned: Start, timeout: float) -> None:
+        start = self._with_the_files_of_now(planned)
+        new, part = start_worker(start)
+        self.state = f"The old worker is gone; the new one (pid {new.pid}) runs, not proven yet. Its log: {part.file}"
+        self.listen(Progress("start", 0.0, f"pid {new.pid}", done=True))
+        wait_until_it_answers(start, new, part, timeout, self.listen)
+        self.new_pids.append(new.pid)
+        self.checks += prove(new, read_layers(self.plan.root, self.plan.env_target, {}), part, self.plan.keep)
+
+    def prove_job(self, proof: JobProof | None) -> None:
+        if proof is not None:
+            self.listen(Progress("prove", 0.0, "a new job"))
+            self.checks.append(proof())
+
+    def _with_the_files_of_now(self, planned: Start) -> Start:
+        old = next(stop.worker for stop in reversed(self.plan.stops) if stop.worker.process.argv == planned.argv)
+        try:
+            return refresh(planned, old, self.plan)
+        except UserError as error:
+            raise StartFailedError(
+                f"The old worker is gone and no new one has been started: {error.what}",
+                f"{error.do} Then start one anew.",
+            ) from error

@@ -10,7 +10,7 @@ import time
 from runbooks.drift import ProcessView, is_alive, look_at
 from runbooks.workers.ask import node_of
 from runbooks.workers.log import LogPart
-from runbooks.workers.outcome import Interrupted, StartFailedError
+from runbooks.workers.outcome import StartFailedError
 from runbooks.workers.plan import Start
 from runbooks.workers.progress import Listener, Progress
 
@@ -52,6 +52,7 @@ def start_worker(start: Start) -> tuple[ProcessView, LogPart]:
             capture_output=True,
             text=True,
             check=False,
+            start_new_session=True,
         )
     except OSError as error:
         raise StartFailedError(
@@ -78,31 +79,24 @@ def wait_until_it_answers(start: Start, new: ProcessView, part: LogPart, timeout
 
     Raises:
         StartFailedError: it died, or did not answer within ``timeout`` seconds.
-        Interrupted: Ctrl-C while waiting.
     """
     began = time.monotonic()
     ask_next = began + _ASK_EVERY
     unanswered = 0
-    try:
-        while (seconds := time.monotonic() - began) < timeout:
-            if not is_alive(new.handle):
-                raise died(new.pid, part)
-            ready = part.says_ready()
-            if ready or time.monotonic() > ask_next:
-                node = node_of(start.broker, new.pid) if start.broker else None
-                if node or (ready and unanswered == _ASK_AT_MOST):
-                    says = f"{node} answers" if node else "its log says ready (it could not be asked)"
-                    listen(Progress("answer", time.monotonic() - began, f"pid {new.pid}: {says}", done=True))
-                    return says
-                unanswered += ready
-                ask_next = time.monotonic() + _ASK_EVERY
-            listen(Progress("answer", seconds, f"pid {new.pid}: to be ready"))
-            time.sleep(_LOOK_EVERY)
-    except KeyboardInterrupt as error:
-        raise Interrupted(
-            f"The old worker is gone; the new one (pid {new.pid}) has been started and was not ready yet. "
-            f"Its log: {part.file}"
-        ) from error
+    while (seconds := time.monotonic() - began) < timeout:
+        if not is_alive(new.handle):
+            raise died(new.pid, part)
+        ready = part.says_ready()
+        if ready or time.monotonic() > ask_next:
+            node = node_of(start.broker, new.pid) if start.broker else None
+            if node or (ready and unanswered == _ASK_AT_MOST):
+                says = f"{node} answers" if node else "its log says ready (it could not be asked)"
+                listen(Progress("answer", time.monotonic() - began, f"pid {new.pid}: {says}", done=True))
+                return says
+            unanswered += ready
+            ask_next = time.monotonic() + _ASK_EVERY
+        listen(Progress("answer", seconds, f"pid {new.pid}: to be ready"))
+        time.sleep(_LOOK_EVERY)
     raise StartFailedError(
         f"The new worker (pid {new.pid}) runs, but does not answer after {timeout:g} s. {_tail(part)}",
         f"Is its broker up? Its log: {part.file}",

@@ -11,7 +11,7 @@ import psutil
 from runbooks.drift import is_alive
 from runbooks.drift.processes import GONE
 from runbooks.workers.ask import RunningJob
-from runbooks.workers.outcome import Interrupted, OtherUserError, StillRunningError
+from runbooks.workers.outcome import OtherUserError, StillRunningError
 from runbooks.workers.plan import Stop
 from runbooks.workers.progress import Listener, Progress
 
@@ -34,24 +34,16 @@ def stop_workers(stops: Sequence[Stop], timeout: float, listen: Listener) -> flo
     Raises:
         StillRunningError: one has not stopped in time. It was told to and still may.
         OtherUserError: this user may not signal it.
-        Interrupted: Ctrl-C while waiting.
     """
     began = time.monotonic()
-    try:
-        for stop in stops:
-            _tell(stop)
-        while waiting := [stop for stop in stops if _runs(stop)]:
-            seconds = time.monotonic() - began
-            if seconds > timeout:
-                raise _still_running(waiting[0], timeout)
-            listen(Progress("stop", seconds, f"pid {waiting[0].worker.pid}: {waits_for(waiting[0])}"))
-            time.sleep(_LOOK_EVERY)
-    except KeyboardInterrupt as error:
-        pids = ", ".join(str(stop.worker.pid) for stop in stops)
-        raise Interrupted(
-            f"Worker pid {pids} has been told to stop and leaves when its running job is done; no new worker has been "
-            "started. Run the same command again to go on waiting; once it is gone, start one anew."
-        ) from error
+    for stop in stops:
+        _tell(stop)
+    while waiting := [stop for stop in stops if _runs(stop)]:
+        seconds = time.monotonic() - began
+        if seconds > timeout:
+            raise _still_running(waiting[0], timeout)
+        listen(Progress("stop", seconds, f"pid {waiting[0].worker.pid}: {waits_for(waiting[0])}"))
+        time.sleep(_LOOK_EVERY)
     seconds = time.monotonic() - began
     listen(Progress("stop", seconds, "stopped", done=True))
     return seconds

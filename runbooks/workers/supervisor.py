@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
 from runbooks.drift import ProcessView, ancestors
 from runbooks.drift.processes import cgroup, look_at
@@ -55,8 +56,25 @@ STARTERS = frozenset(
     }
 )
 INIT_SHIMS = frozenset({"tini", "dumb-init", "docker-init", "catatonit"})
-RELOADERS = frozenset({"watchmedo", "watchfiles", "nodemon", "entr"})
-PROCFILE_RUNNERS = frozenset({"honcho", "foreman", "overmind", "hivemind"})
+PROCFILE_RUNNERS = frozenset({"honcho", "foreman", "hivemind", "watchmedo", "watchfiles", "nodemon", "entr"})
+
+
+class _Supervisor(NamedTuple):
+    command: str
+    name_variable: str = ""
+
+
+SUPERVISORS = {
+    "supervisord": _Supervisor("supervisorctl restart {name}", "SUPERVISOR_PROCESS_NAME"),
+    "circusd": _Supervisor("circusctl restart {name}", "CIRCUS_WATCHER_NAME"),
+    "pm2": _Supervisor("pm2 restart {name} --update-env", "name"),
+    "PM2": _Supervisor("pm2 restart {name} --update-env", "name"),
+    "overmind": _Supervisor("overmind restart {name}", "PS"),
+    "runsv": _Supervisor("sv restart {name}"),
+    "supervise": _Supervisor("svc -t {name}"),
+    "s6-supervise": _Supervisor("s6-svc -r {name}"),
+}
+"""For each supervisor what restarts one of its processes, and the variable in which it tells a process its name."""
 
 _INTERPRETER = re.compile(r"(python|pypy|ruby|perl|node)[\d.]*$")
 _CONTAINER = re.compile(r"(?:docker|libpod|cri-containerd|crio|/kubepods)[^\n]*?(?P<id>[0-9a-f]{64})")
@@ -95,10 +113,10 @@ def who_keeps(worker: ProcessView) -> Kept | None:
     keeper = chain[len(starters)] if len(chain) > len(starters) else None
     top = starters[-1] if starters else worker
     return (
-        _container(worker, top, cgroup(worker.pid), cgroup(os.getpid()))
-        or (keeper and _supervisor(worker, keeper))
-        or _systemd(worker, (worker, *starters), cgroup(worker.pid), main_pid)
-        or _terminal(worker, top)
+        kept_by_container(worker, top, cgroup(worker.pid), cgroup(os.getpid()))
+        or (keeper and kept_by_supervisor(worker, keeper))
+        or kept_by_systemd(worker, (worker, *starters), cgroup(worker.pid), main_pid)
+        or kept_by_terminal(worker, top)
     )
 
 
@@ -129,39 +147,28 @@ def program_of(argv: Sequence[str]) -> str:
 
 def _is_command(view: ProcessView) -> bool:
     """A shell somebody types into is not a starter, one that runs a command or a script is."""
-    return len(view.argv) > 1
+    return any(not word.startswith("-") for word in view.argv[1:])
 
 
-def _supervisor(worker: ProcessView, keeper: ProcessView) -> Kept | None:
+def kept_by_supervisor(worker: ProcessView, keeper: ProcessView) -> Kept | None:
+    """A program whose business is to keep others running."""
     program = program_of(keeper.argv)
     named = f"{program} (pid {keeper.pid})"
-    environ = worker.environ or {}
-    what, do = "", ""
-    if program == "supervisord":
-        name = environ.get("SUPERVISOR_PROCESS_NAME", "NAME")
-        group = environ.get("SUPERVISOR_GROUP_NAME", name)
-        what, do = named, f"supervisorctl restart {name if group == name else f'{group}:{name}'}"
-    elif program == "circusd":
-        what, do = named, f"circusctl restart {environ.get('CIRCUS_WATCHER_NAME', 'NAME')}"
-    elif program in ("runsv", "supervise", "s6-supervise"):
-        service = keeper.argv[-1]
-        what = named
-        do = {"runsv": "sv restart", "supervise": "svc -t", "s6-supervise": "s6-svc -r"}[program] + f" {service}"
-    elif program in ("PM2", "pm2"):
-        what, do = named, f"pm2 restart {environ.get('name', 'NAME')} --update-env"
-    elif program == "overmind":
-        what, do = named, "overmind restart worker"
-    elif program in PROCFILE_RUNNERS or program in RELOADERS:
-        what = named
-        do = f"stop {program} where it runs (Ctrl-C once), then start it again there"
-    elif program.startswith(("containerd-shim", "conmon")):
+    if program.startswith(("containerd-shim", "conmon")):
         return Kept(Keeper.CONTAINER, f"It runs in a container (below {named}).", "Restart it: docker restart NAME")
-    if not what:
+    if program in PROCFILE_RUNNERS:
+        do = f"Stop {program} where it runs (Ctrl-C once), and start it again there."
+    elif program in SUPERVISORS:
+        name = (worker.environ or {}).get(SUPERVISORS[program].name_variable, "NAME")
+        if program in ("runsv", "supervise", "s6-supervise"):
+            name = keeper.argv[-1]
+        do = f"Restart it there: {SUPERVISORS[program].command.format(name=name)}"
+    else:
         return None
-    return Kept(Keeper.SUPERVISOR, f"It is kept running by {what}.", f"Restart it there: {do}")
+    return Kept(Keeper.SUPERVISOR, f"It is kept running by {named}.", do)
 
 
-def _container(worker: ProcessView, top: ProcessView, cgroups: str, own_cgroups: str) -> Kept | None:
+def kept_by_container(worker: ProcessView, top: ProcessView, cgroups: str, own_cgroups: str) -> Kept | None:
     """A container's main process: seen from outside by its cgroup, from inside by being (or hanging below) pid 1."""
     container = container_id(cgroups)
     if container is not None and container != container_id(own_cgroups):
@@ -198,18 +205,27 @@ def container_id(cgroups: str) -> str | None:
 
 
 def _is_started_by(first: ProcessView, top: ProcessView) -> bool:
-    """Whether pid 1 started ``top``: everything orphaned hangs below pid 1, too."""
-    if program_of(first.argv) not in INIT_SHIMS and program_of(first.argv) not in STARTERS:
+    """Whether pid 1 started ``top``, its child: everything orphaned hangs below pid 1, too.
+
+    The entry point shares pid 1's session. Some shims open a session for it, but name it in their own command line.
+    """
+    if program_of(first.argv) not in INIT_SHIMS | STARTERS:
         return False
     arguments = top.argv[1:]
-    return bool(arguments) and (
-        first.argv[-len(arguments) :] == arguments or (len(first.argv) > 1 and shlex.join(top.argv) in first.argv[-1])
-    )
+    return os.getsid(top.pid) == os.getsid(1) or (bool(arguments) and first.argv[-len(arguments) :] == arguments)
 
 
-def _systemd(
+def kept_by_systemd(
     worker: ProcessView, family: Sequence[ProcessView], cgroups: str, main_pid_of: Callable[[str, bool], int | None]
 ) -> Kept | None:
+    """A systemd service whose main process is the worker, what started it, or a worker beside it (``celery multi``).
+
+    Args:
+        worker: the worker's main process.
+        family: it and its starters.
+        cgroups: text of its ``/proc/PID/cgroup``.
+        main_pid_of: see ``main_pid``.
+    """
     found = unit_of(cgroups)
     if found is None:
         return None
@@ -250,7 +266,8 @@ def main_pid(unit: str, of_user: bool) -> int | None:
     return int(text) if asked.returncode == 0 and text.isdigit() else None
 
 
-def _terminal(worker: ProcessView, top: ProcessView) -> Kept | None:
+def kept_by_terminal(worker: ProcessView, top: ProcessView) -> Kept | None:
+    """A terminal in which somebody started it."""
     if worker.terminal is None:
         return None
     name = worker.terminal.removeprefix("/dev/")

@@ -1,0 +1,92 @@
+"""A plan and a result in words, line by line, as a person reads them under stress."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from runbooks.drift import Agreement, Holding, redact, redact_text
+from runbooks.workers.environment import Change
+from runbooks.workers.plan import RestartPlan, Start, Stop
+from runbooks.workers.restart import Restarted
+
+
+def words_of_plan(plan: RestartPlan, timeout: float, verify_job: bool) -> Iterator[str]:
+    """What was found and what would be done.
+
+    Args:
+        plan: the plan.
+        timeout: seconds that a running job has.
+        verify_job: whether a new job is created in the end.
+    """
+    yield f"Worker of {plan.env_target} in {plan.root}"
+    for stop in plan.stops:
+        yield from _found(stop)
+    for miss in plan.near_misses:
+        yield f"  Left alone: worker pid {miss.worker.pid} {miss.why}"
+    if plan.in_the_way:
+        return
+    yield "What will be done"
+    pids = ", ".join(str(stop.worker.pid) for stop in plan.stops)
+    yield f"  1. SIGTERM to pid {pids}, once; wait up to {timeout:g} s for what it runs. Nothing harder is ever sent."
+    for start in plan.starts:
+        yield f"  2. Start it again in the background: {_command(start)}"
+        yield f"     folder {start.cwd}, output appended to {start.output}"
+        yield from (f"     {_change(change)}" for change in start.environment.changes)
+        if not start.environment.changes:
+            yield "     with the same environment"
+    yield "  3. Wait until it answers, and check that it holds what the files say."
+    if verify_job:
+        yield "  4. Create one new job through the API and wait until it is completed."
+
+
+def words_of_result(result: Restarted) -> Iterator[str]:
+    """What was done and what was seen afterwards."""
+    old = ", ".join(str(pid) for pid in result.old_pids)
+    new = ", ".join(str(pid) for pid in result.new_pids)
+    yield f"Restarted: pid {old} left after {result.stop_seconds:.1f} s, pid {new} answers. Its log: {result.log}"
+    for check in result.checks:
+        yield f"  {'ok    ' if check.passed else 'FAILED'} {check.name}: {check.says}"
+
+
+def _found(stop: Stop) -> Iterator[str]:
+    process = stop.worker.process
+    children = ", ".join(str(child.pid) for child in stop.worker.children) or "none"
+    yield f"  pid {process.pid}, since {process.started.astimezone():%Y-%m-%d %H:%M:%S}, pool children: {children}"
+    if process.stopped:
+        yield f"    It is suspended (SIGSTOP) and will not stop until: kill -CONT {process.pid}"
+    yield f"    runs now: {_running(stop)}"
+    if not stop.stale:
+        yield f"    holds: all {len(stop.holdings)} values as the files say them now"
+    yield from (f"    holds: {_holding(holding)}" for holding in stop.stale)
+
+
+def _running(stop: Stop) -> str:
+    if stop.answer is None:
+        return "unknown (it could not be asked over the broker)"
+    jobs = ", ".join(str(job) for job in stop.answer.running) or "nothing"
+    return f"{jobs}; {stop.answer.reserved} reserved" if stop.answer.reserved else jobs
+
+
+def _holding(holding: Holding) -> str:
+    says = redact(holding.variable, holding.says or "")
+    held = "?" if holding.holds is None else redact(holding.variable, holding.holds)
+    verdict = "stale" if holding.agreement is Agreement.DIFFERS else "perhaps stale"
+    return (
+        f"{holding.variable}={held}, and {holding.origin} says {says}: {verdict}, {holding.certainty} ({holding.why})"
+    )
+
+
+def _change(change: Change) -> str:
+    gets = redact(change.variable, change.gets or "")
+    origin = f" ({change.origin})" if change.origin else ""
+    if change.old is None:
+        return f"{change.variable}={gets}{origin}, which it did not have"
+    old = redact(change.variable, change.old)
+    return f"{change.variable}={gets}{origin} instead of {old} (old environment)"
+
+
+def _command(start: Start) -> str:
+    words = [redact_text(word) for word in start.argv]
+    return shlex.join([PurePath(words[0]).name, *words[1:]])
