@@ -7,19 +7,18 @@ and a transaction that first reads and then writes would be refused there instea
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Engine, create_engine, delete, event, exists, insert, literal, select, text, update
-from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from runbooks.errors import UserError
-from runbooks.genonaut.tables import Base, ContentItem, GenerationJob, User, utc_now
+from runbooks.genonaut.tables import Job, content_items, generation_jobs, metadata, users, utc_now
 
 DEMO_USER_ID = UUID("121e194b-4caa-4b81-ad4f-86ca3919d5b9")
 """The user of the incident; ``prepare`` makes it."""
@@ -56,14 +55,13 @@ def _create_missing(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
             # IF NOT EXISTS is no protection there: two sessions that create one table at once collide.
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _PREPARE_LOCK})
-        for table in Base.metadata.sorted_tables:
+        for table in metadata.sorted_tables:
             connection.execute(CreateTable(table, if_not_exists=True))
             for index in table.indexes:
                 connection.execute(CreateIndex(index, if_not_exists=True))
-        demo = select(
-            literal(DEMO_USER_ID, User.id.type), literal("demo", User.username.type), literal(utc_now())
-        ).where(~exists().where(User.id == DEMO_USER_ID))
-        connection.execute(insert(User).from_select(["id", "username", "created_at"], demo))
+        demo = select(literal(DEMO_USER_ID), literal("demo"), literal(utc_now()))
+        demo = demo.where(~exists().where(users.c.id == DEMO_USER_ID))
+        connection.execute(insert(users).from_select(["id", "username", "created_at"], demo))
 
 
 def open_engine(database_url: str, **options: Any) -> Engine:
@@ -86,13 +84,12 @@ def open_engine(database_url: str, **options: Any) -> Engine:
     try:
         engine = create_engine(url, connect_args=connect_args, **options)
     except (NoSuchModuleError, ImportError) as error:
-        raise UserError(_no_driver(url), "Use SQLite, or: pip install 'genonaut-runbooks[postgres]'") from error
+        raise UserError(
+            f"There is no driver here for a database URL that starts with {url.drivername}:",
+            "Use SQLite, or PostgreSQL after: pip install 'genonaut-runbooks[postgres]'",
+        ) from error
     event.listen(engine, "connect", _tune_sqlite)
     return engine
-
-
-def _no_driver(url: URL) -> str:
-    return f"There is no driver here for a database URL that starts with {url.drivername}:"
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:
@@ -106,14 +103,10 @@ def _reason(error: DBAPIError) -> str:
 
 
 class JobStore:
-    """Jobs, users and content. Connections are made on first use: construct it after a fork, not before.
-
-    Objects that it returns are detached snapshots; changing them changes nothing in the database.
-    """
+    """Jobs, users and content. Connections are made on first use: construct it after a fork, not before."""
 
     def __init__(self, database_url: str) -> None:
         self._engine = open_engine(database_url, pool_pre_ping=True)
-        self._session = sessionmaker(self._engine, expire_on_commit=False)
 
     def close(self) -> None:
         """Close all connections."""
@@ -123,64 +116,63 @@ class JobStore:
         """Ask the database for an answer.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: it has none.
+            sqlalchemy.exc.DBAPIError: it has none. The other methods raise it, too.
         """
         with self._engine.connect() as connection:
             connection.execute(select(1))
 
     def user_exists(self, user_id: UUID) -> bool:
         """Whether there is such a user."""
-        with self._session() as session:
-            return session.get(User, user_id) is not None
+        with self._engine.connect() as connection:
+            return connection.scalar(select(users.c.id).where(users.c.id == user_id)) is not None
 
-    def add(self, job: GenerationJob) -> GenerationJob:
-        """Store a new job and return it with its id."""
-        with self._session.begin() as session:
-            session.add(job)
-        return job
+    def add(self, **values: Any) -> Job:
+        """Store a new job, pending, with these columns."""
+        now = utc_now()
+        statement = insert(generation_jobs).values(status="pending", created_at=now, updated_at=now, **values)
+        with self._engine.begin() as connection:
+            return Job(*connection.execute(statement.returning(generation_jobs)).one())
 
-    def get(self, job_id: int) -> GenerationJob | None:
+    def get(self, job_id: int) -> Job | None:
         """The job, or None."""
-        with self._session() as session:
-            return session.get(GenerationJob, job_id)
+        with self._engine.connect() as connection:
+            row = connection.execute(select(generation_jobs).where(generation_jobs.c.id == job_id)).one_or_none()
+        return None if row is None else Job(*row)
 
     def delete(self, job_id: int, unless: Iterable[str] = ()) -> bool:
         """Delete the job unless it is in one of these states; False when it was not deleted."""
-        with self._session.begin() as session:
-            found = session.scalar(
-                delete(GenerationJob)
-                .where(GenerationJob.id == job_id, GenerationJob.status.not_in(list(unless)))
-                .returning(GenerationJob.id)
-            )
-        return found is not None
+        jobs = generation_jobs.c
+        with self._engine.begin() as connection:
+            statement = delete(generation_jobs).where(jobs.id == job_id, jobs.status.not_in(list(unless)))
+            return connection.execute(statement).rowcount > 0
 
-    def change(self, job_id: int, only_from: Iterable[str] | None = None, **values: Any) -> GenerationJob | None:
+    def change(self, job_id: int, only_from: Iterable[str] | None = None, **values: Any) -> Job | None:
         """Set columns of the job, if it is in one of the states ``only_from`` (None: any), and return it as it is now.
 
         None when there is no such job in such a state. The question and the change are one statement, so of an
         operator who cancels and a worker that reports, the first one wins.
         """
-        with self._session.begin() as session:
-            return _change(session, job_id, only_from, values)
+        with self._engine.begin() as connection:
+            return _change(connection, job_id, only_from, values)
 
-    def complete(
-        self, job_id: int, content: ContentItem, only_from: Iterable[str], **values: Any
-    ) -> GenerationJob | None:
-        """Store what the job made and end it as completed, both or neither; None as in ``change``."""
-        with self._session.begin() as session:
-            session.add(content)
-            session.flush()
-            values |= {"status": "completed", "content_id": content.id, "completed_at": utc_now()}
-            job = _change(session, job_id, only_from, values)
+    def complete(self, job_id: int, only_from: Iterable[str], content: Mapping[str, Any], **values: Any) -> Job | None:
+        """Store the content that the job made and end it as completed, both or neither; None as in ``change``."""
+        now = utc_now()
+        with self._engine.connect() as connection, connection.begin() as transaction:
+            stored = connection.execute(
+                insert(content_items).values(created_at=now, **content).returning(content_items.c.id)
+            )
+            values |= {"status": "completed", "content_id": stored.scalar_one(), "completed_at": now}
+            job = _change(connection, job_id, only_from, values)
             if job is None:
-                session.rollback()
+                transaction.rollback()
             return job
 
 
-def _change(
-    session: Session, job_id: int, only_from: Iterable[str] | None, values: dict[str, Any]
-) -> GenerationJob | None:
-    statement = update(GenerationJob).where(GenerationJob.id == job_id).values(updated_at=utc_now(), **values)
+def _change(connection: Connection, job_id: int, only_from: Iterable[str] | None, values: dict[str, Any]) -> Job | None:
+    jobs = generation_jobs.c
+    statement = update(generation_jobs).where(jobs.id == job_id).values(updated_at=utc_now(), **values)
     if only_from is not None:
-        statement = statement.where(GenerationJob.status.in_(list(only_from)))
-    return session.scalar(statement.returning(GenerationJob))
+        statement = statement.where(jobs.status.in_(list(only_from)))
+    row = connection.execute(statement.returning(generation_jobs)).one_or_none()
+    return None if row is None else Job(*row)

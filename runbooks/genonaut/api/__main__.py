@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 
 import uvicorn
 
@@ -18,6 +19,8 @@ def main() -> None:
         settings = get_settings()
         _check_port(settings.api_host, settings.api_port)
         app = create_app()
+    # Loads Celery's transport and learns early whether the broker is there, while the server already starts.
+    threading.Thread(target=app.state.queue.worker_answers, daemon=True).start()
     # Open connections may finish their request; nobody waits longer than two seconds for them.
     uvicorn.run(app, host=settings.api_host, port=settings.api_port, timeout_graceful_shutdown=2)
 

@@ -21,7 +21,7 @@ from runbooks.genonaut.api.wire import (
     StatusRequest,
 )
 from runbooks.genonaut.store import JobStore
-from runbooks.genonaut.tables import GenerationJob, utc_now
+from runbooks.genonaut.tables import Job, utc_now
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/api/v1")
@@ -55,7 +55,7 @@ def create_job(body: JobRequest, store: Store, queue: Queue) -> Any:
     if not body.prompt.strip():
         raise _refusal(422, "Prompt cannot be empty")
     task_id = str(uuid4())
-    job = store.add(body.as_job(task_id))
+    job = store.add(**body.columns(), celery_task_id=task_id)
     try:
         queue.put(job.id, task_id)
     except QueueDownError as error:
@@ -129,11 +129,11 @@ def health(store: Store) -> Any:
     return HealthAnswer(status="healthy", database=DatabaseHealth(status="connected"), timestamp=utc_now(), error=None)
 
 
-def _found(store: JobStore, job_id: int) -> GenerationJob:
+def _found(store: JobStore, job_id: int) -> Job:
     return _or_404(store.get(job_id), job_id)
 
 
-def _or_404(job: GenerationJob | None, job_id: int) -> GenerationJob:
+def _or_404(job: Job | None, job_id: int) -> Job:
     if job is None:
         raise _refusal(404, f"GenerationJob with id {job_id} not found")
     return job

@@ -8,8 +8,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from runbooks.genonaut.tables import GenerationJob
-
 IMAGE_JOB = "image_generation"
 DEFAULT_CHECKPOINT = "illustriousXL_v01.safetensors"
 
@@ -58,9 +56,9 @@ class JobRequest(BaseModel):
             return given
         return {key: params[key] for key in _PARAMS if params.get(key) is not None} | given
 
-    def as_job(self, task_id: str) -> GenerationJob:
-        """The row to store, not yet in any session."""
-        columns: dict[str, Any] = {
+    def columns(self) -> dict[str, Any]:
+        """The job as the job store has it. What describes the picture stands in ``params`` as well."""
+        picture: dict[str, Any] = {
             "negative_prompt": self.negative_prompt,
             "checkpoint_model": self.checkpoint_model,
             "lora_models": [lora.model_dump() for lora in self.lora_models],
@@ -68,14 +66,13 @@ class JobRequest(BaseModel):
             "height": self.height,
             "batch_size": self.batch_size,
         }
-        return GenerationJob(
-            user_id=self.user_id,
-            job_type=self.job_type,
-            prompt=self.prompt.strip(),
-            params={**self.params, **columns, "sampler_params": self.sampler_params},
-            celery_task_id=task_id,
-            **columns,
-        )
+        return {
+            "user_id": self.user_id,
+            "job_type": self.job_type,
+            "prompt": self.prompt.strip(),
+            "params": {**self.params, **picture, "sampler_params": self.sampler_params},
+            **picture,
+        }
 
 
 class StatusRequest(BaseModel):

@@ -7,7 +7,7 @@ from typing import Any
 
 from runbooks.comfyui import ComfyUIWorkerClient, ComfyUIWorkflowError
 from runbooks.genonaut.store import JobStore
-from runbooks.genonaut.tables import ContentItem, GenerationJob, utc_now
+from runbooks.genonaut.tables import Job, utc_now
 from runbooks.genonaut.worker.pictures import file_away, make_thumbnails
 from runbooks.genonaut.worker.workflow import build_workflow
 
@@ -46,7 +46,7 @@ def run_job(store: JobStore, job_id: int, client: ComfyUIWorkerClient) -> None:
     logger.info("Job %s completed", job_id)
 
 
-def _generate(store: JobStore, job: GenerationJob, client: ComfyUIWorkerClient) -> None:
+def _generate(store: JobStore, job: Job, client: ComfyUIWorkerClient) -> None:
     prompt_id = client.submit_generation(build_workflow(job), client_id=str(job.id))
     logger.info("Job %s is prompt %s", job.id, prompt_id)
     _still_open(store.change(job.id, only_from=OPEN, comfyui_prompt_id=prompt_id), job.id)
@@ -66,15 +66,15 @@ def _generate(store: JobStore, job: GenerationJob, client: ComfyUIWorkerClient) 
         "comfyui_prompt_id": prompt_id,
         "workflow_messages": (entry.get("status") or {}).get("messages") or [],
     }
-    content = ContentItem(
-        title=job.prompt[:255],
-        content_type="image",
-        content_data=str(filed[0]),
-        prompt=job.prompt,
-        creator_id=job.user_id,
-        item_metadata=params,
-    )
-    _still_open(store.complete(job.id, content, only_from=OPEN, params=params, error_message=None), job.id)
+    content = {
+        "title": job.prompt[:255],
+        "content_type": "image",
+        "content_data": str(filed[0]),
+        "prompt": job.prompt,
+        "creator_id": job.user_id,
+        "item_metadata": params,
+    }
+    _still_open(store.complete(job.id, OPEN, content, params=params, error_message=None), job.id)
 
 
 def _still_wanted(store: JobStore, job_id: int) -> None:
@@ -82,7 +82,7 @@ def _still_wanted(store: JobStore, job_id: int) -> None:
     _still_open(job if job and job.status in OPEN else None, job_id)
 
 
-def _still_open(job: GenerationJob | None, job_id: int) -> GenerationJob:
+def _still_open(job: Job | None, job_id: int) -> Job:
     if job is None:
         raise JobWithdrawn(f"Job {job_id} was cancelled, completed or deleted")
     return job

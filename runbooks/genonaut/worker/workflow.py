@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runbooks.genonaut.tables import GenerationJob
+from runbooks.genonaut.tables import Job
 
 SAMPLER_DEFAULTS: dict[str, Any] = {
     "steps": 28,
@@ -15,7 +15,7 @@ SAMPLER_DEFAULTS: dict[str, Any] = {
 }
 
 
-def build_workflow(job: GenerationJob) -> dict[str, Any]:
+def build_workflow(job: Job) -> dict[str, Any]:
     """The text-to-image workflow of the real worker: seven nodes, and one more for each LoRA.
 
     The seed is the job's id unless ``sampler_params`` has one, so that two jobs differ and a retry does not. Values of
