@@ -1,0 +1,30 @@
+"""The lifeline: what ties a lab to the process that started it. See ``guardian``, at its other end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+DONE = b"done"
+
+
+class Lifeline:
+    """The starter's end of a pipe to a guardian of its own."""
+
+    def __init__(self, root: Path) -> None:
+        with (root / "logs" / "lab.log").open("ab") as log:
+            self._guardian = subprocess.Popen(
+                [sys.executable, "-m", "runbooks.lab.guardian", str(root)],
+                cwd=root,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.guardian_pid = self._guardian.pid
+
+    def end(self) -> None:
+        """Tell the guardian that nothing is left to do, and wait until it has gone."""
+        if self._guardian.poll() is None:
+            self._guardian.communicate(DONE)
