@@ -1,0 +1,99 @@
+"""Catch what a Python step and its child processes write, whatever the step does to its streams."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+from types import TracebackType
+from typing import IO, TYPE_CHECKING
+
+from runbooks.pages.expected import plain_text
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+OUTPUT_LIMIT = 10_000_000
+"""Bytes of output after which a step is stopped."""
+
+
+class TooMuchOutput(BaseException):
+    """A step wrote more than ``OUTPUT_LIMIT``. Not an ``Exception``: a step's own handlers must not swallow it."""
+
+
+class _LimitedFile(io.FileIO):
+    """File descriptor 1 or 2, left open when a step closes the stream; stops a step that writes without end."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self.written = 0
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        self.written += memoryview(data).nbytes
+        if self.written > OUTPUT_LIMIT:
+            self.written = 0
+            raise TooMuchOutput
+        return super().write(data)
+
+
+class OutputCapture:
+    """Context manager: file descriptors 1 and 2 and ``sys.stdout``/``sys.stderr`` go to one file; stdin is empty.
+
+    Attributes:
+        text: what was written, once the context has ended.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._file: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed in __exit__
+        self._saved: list[int | None] = []
+        self._streams = (sys.stdin, sys.stdout, sys.stderr)
+
+    def __enter__(self) -> OutputCapture:
+        for stream in self._streams[1:]:
+            with contextlib.suppress(Exception):
+                stream.flush()
+        for descriptor in (0, 1, 2):
+            try:
+                self._saved.append(os.dup(descriptor))
+            except OSError:  # a process may run without it, a daemon for one
+                self._saved.append(None)
+        empty = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(empty, 0)
+        os.close(empty)
+        for descriptor in (1, 2):
+            os.dup2(self._file.fileno(), descriptor)
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123 - closed in __exit__
+        sys.stdout, sys.stderr = self._stream(1), self._stream(2)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception, TooMuchOutput):
+                stream.flush()
+        with contextlib.suppress(Exception):
+            sys.stdin.close()
+        sys.stdin, sys.stdout, sys.stderr = self._streams
+        for descriptor, saved in enumerate(self._saved):
+            if saved is None:
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
+            else:
+                os.dup2(saved, descriptor)
+                os.close(saved)
+        self._file.seek(0)
+        self.text = plain_text(self._file.read(OUTPUT_LIMIT))
+        self._file.close()
+
+    @staticmethod
+    def _stream(descriptor: int) -> io.TextIOWrapper:
+        return io.TextIOWrapper(
+            io.BufferedWriter(_LimitedFile(descriptor)),
+            encoding="utf-8",
+            errors="backslashreplace",
+            line_buffering=True,
+        )

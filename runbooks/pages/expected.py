@@ -1,0 +1,120 @@
+"""Compare what a step printed with what its page says it prints."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+WILDCARD = "..."
+_SHOWN_LINES = 40
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Where expected and seen part.
+
+    Attributes:
+        line: index (from 0) of the first expected line that nothing seen matches.
+        expected: that line; None when more was seen than expected.
+        seen: the line that was seen in its place; None when the output ended before it.
+        diff: both texts, "-" expected and "+" seen, wildcards that match shown as they are written.
+    """
+
+    line: int
+    expected: str | None
+    seen: str | None
+    diff: str
+
+
+def plain_text(data: bytes) -> str:
+    """Decode a step's output: no terminal sequences, lines ended by LF, bytes that are not UTF-8 as hex escapes."""
+    text = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
+    return _ANSI.sub("", text) if "\x1b" in text else text
+
+
+def compare(expected: str, seen: str) -> Mismatch | None:
+    """Compare a step's output with the page's text.
+
+    ``...`` inside an expected line matches anything within that line; a line that is only ``...`` matches any
+    number of lines, also none. White space at the end of lines and of the text is ignored.
+
+    Returns:
+        None when they match.
+    """
+    wanted, given = _lines(expected), _lines(seen)
+    reached = _match(wanted, given)
+    if reached is None:
+        return None
+    index, position = reached
+    return Mismatch(
+        line=min(index, max(len(wanted) - 1, 0)),
+        expected=wanted[index] if index < len(wanted) else None,
+        seen=given[position] if position < len(given) else None,
+        diff=_diff(wanted, given),
+    )
+
+
+def _lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.rstrip().split("\n")] if text.strip() else []
+
+
+def _pattern(line: str) -> re.Pattern[str]:
+    # Possessive between the parts would be wrong, but lazy parts of one line are cheap enough.
+    return re.compile(".*?".join(re.escape(part) for part in line.split(WILDCARD)) + r"\Z")
+
+
+def _match(wanted: list[str], given: list[str]) -> tuple[int, int] | None:
+    """Match line by line, going back to the last ``...`` line where needed.
+
+    Returns:
+        None when all match, else the furthest point reached: indexes of the expected and of the seen line.
+    """
+    patterns = [None if line.strip() == WILDCARD else _pattern(line) if WILDCARD in line else line for line in wanted]
+    index = position = 0
+    star: tuple[int, int] | None = None
+    furthest = (0, 0)
+    while position < len(given):
+        pattern = patterns[index] if index < len(patterns) else ""
+        if index < len(patterns) and pattern is None:
+            star = (index, position)
+            index += 1
+        elif index < len(patterns) and _same(pattern, given[position]):
+            index, position = index + 1, position + 1
+        elif star is not None:
+            furthest = max(furthest, (index, position))
+            star = (star[0], star[1] + 1)
+            index, position = star[0] + 1, star[1]
+        else:
+            return max(furthest, (index, position))
+    while index < len(patterns) and patterns[index] is None:
+        index += 1
+    return None if index == len(patterns) else max(furthest, (index, position))
+
+
+def _same(pattern: re.Pattern[str] | str | None, line: str) -> bool:
+    return line == pattern if isinstance(pattern, str) else pattern is not None and bool(pattern.match(line))
+
+
+def _diff(wanted: list[str], given: list[str]) -> str:
+    """Return a diff in which an expected line with a wildcard counts as equal to the first seen line it matches."""
+    left = list(wanted)
+    if len(wanted) * len(given) < 100_000:
+        for index, line in enumerate(wanted):
+            if WILDCARD in line and line.strip() != WILDCARD:
+                pattern = _pattern(line)
+                left[index] = next((seen for seen in given if pattern.match(seen)), line)
+    shown: list[str] = []
+    for tag, a, b, c, d in difflib.SequenceMatcher(None, left, given, autojunk=False).get_opcodes():
+        if tag == "equal" or (b > a and all(line.strip() == WILDCARD for line in wanted[a:b])):
+            shown += [f"  {line}" for line in wanted[a:b]]
+        else:
+            shown += [f"- {line}" for line in wanted[a:b]] + [f"+ {line}" for line in given[c:d]]
+    if len(shown) > _SHOWN_LINES:
+        first = next((index for index, line in enumerate(shown) if not line.startswith("  ")), 0)
+        start = max(0, first - 3)
+        rest = len(shown) - start - _SHOWN_LINES
+        shown = (["  [...]"] if start else []) + shown[start : start + _SHOWN_LINES]
+        shown += [f"  [{rest} more lines]"] if rest > 0 else []
+    return "\n".join(shown)

@@ -1,0 +1,49 @@
+"""The hook with which a project gives its pages their surroundings under pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from runbooks.pages.model import Page
+
+
+@dataclass(frozen=True)
+class PageEnvironment:
+    """What the steps of one page run in.
+
+    Attributes:
+        variables: environment variables on top of pytest's own; None as a value takes the variable away.
+        cwd: the working directory of the first step; pytest's root directory by default.
+    """
+
+    variables: Mapping[str, str | None] = field(default_factory=dict)
+    cwd: Path | None = None
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_runbooks_environment(page: Page, config: pytest.Config) -> AbstractContextManager[PageEnvironment] | None:
+    """Return what a page's steps run in, or None for a page that needs nothing.
+
+    The context is entered before the page's first step runs and left after its last one, also when a step fails,
+    with ``-x`` and on Ctrl-C. It is not entered for a page none of whose steps is selected. Docstrings are pages
+    too: ``page.docstring`` is not None and ``page.meta`` is empty.
+
+    A root ``conftest.py`` that starts a server for the pages that say ``needs: server`` in their front matter:
+
+    ```{.python data-exempt="a conftest.py of your own"}
+    @contextmanager
+    def server_environment():
+        with start_server() as url:
+            yield PageEnvironment({"API_URL": url})
+
+    def pytest_runbooks_environment(page, config):
+        return server_environment() if page.meta.get("needs") == "server" else None
+    ```
+    """

@@ -1,0 +1,276 @@
+"""Read a Markdown page: its front matter, sections and code blocks, each accounted for."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from html import unescape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runbooks.pages.console import check_console
+from runbooks.pages.includes import IncludeError, expand, read_include
+from runbooks.pages.info import Info, parse_info
+from runbooks.pages.model import Block, Expected, Kind, Page, Problem, Runner, Section
+from runbooks.pages.scan import Fence, Heading, Scan, scan
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
+RUNNERS: dict[str, Runner] = {
+    "python": "python",
+    "py": "python",
+    "python3": "python",
+    "bash": "shell",
+    "sh": "shell",
+    "shell": "shell",
+    "console": "console",
+}
+_HEADING_ATTRIBUTES = re.compile(r"\s*\{:?(?P<attributes>[^{}\n]*)\}\s*$")
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+def parse_page(source: Path | str, *, root: Path | None = None, name: str | None = None) -> Page:
+    """Read a page.
+
+    Nothing is executed, and a broken page does not raise: what is wrong with it is in ``Page.problems``.
+
+    Args:
+        source: the file (a ``Path``) or the Markdown text itself (a ``str``).
+        root: the folder that ``--8<--`` includes are relative to, and the page's name; the current one by default.
+        name: what to call the page in messages; by default its path relative to ``root``.
+
+    Raises:
+        OSError: the file cannot be read.
+        UnicodeDecodeError: the file is not UTF-8.
+    """
+    root = (root or Path.cwd()).resolve()
+    path = source.resolve() if isinstance(source, Path) else None
+    text = source.read_text("utf-8") if isinstance(source, Path) else source
+    if name is None:
+        name = page_name(path, root) if path else "<page>"
+    lines = text.splitlines() if "\f" not in text and "\x1c" not in text else text.split("\n")
+    meta, body_start, problems = _front_matter(lines)
+    found = scan([""] * body_start + lines[body_start:])
+    sections, more = build_sections(found, root)
+    title = str(meta.get("title") or next((part.title for part in sections if part.title), "") or name)
+    return Page(
+        name=name,
+        path=path,
+        text=text,
+        title=title,
+        meta=meta,
+        sections=sections,
+        problems=tuple(sorted([*problems, *more], key=lambda problem: problem.line)),
+        source_lines=tuple(lines),
+    )
+
+
+def build_sections(found: Scan, root: Path, top: str = "top") -> tuple[tuple[Section, ...], list[Problem]]:
+    """Make sections and blocks of what was scanned; ``top`` is the slug of the part above the first heading."""
+    problems = list(found.problems)
+    taken: dict[str, str] = {}
+    sections = [Section("", top, 0, 1)] + [_section(heading, taken) for heading in found.headings]
+    blocks: list[Block] = []
+    names: dict[str, int] = {}
+    position = 0
+    for fence in found.fences:
+        while position + 1 < len(sections) and sections[position + 1].line <= fence.line:
+            position += 1
+        block, wrong = _block(fence, root)
+        problems += [Problem(fence.line, message) for message in wrong]
+        block = replace(block, section=sections[position].slug)
+        blocks.append(replace(block, name=_unique(f"{block.section}[{_label(block)}]", names)))
+    problems += _attach_outputs(blocks) + list(_included_fences(found, root))
+    by_section: dict[str, list[Block]] = {}
+    for block in blocks:
+        by_section.setdefault(block.section, []).append(block)
+    filled = [replace(section, blocks=tuple(by_section.get(section.slug, ()))) for section in sections]
+    return tuple(part for part in filled if part.level or part.blocks), problems
+
+
+def page_name(path: Path, root: Path) -> str:
+    """Return how a page is called in messages: its path below ``root``, else the whole path."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _front_matter(lines: list[str]) -> tuple[dict[str, Any], int, list[Problem]]:
+    """Return the front matter, the number of lines that it takes, and what is wrong with it."""
+    if not lines or lines[0].rstrip() != "---":
+        return {}, 0, []
+    end = next((index for index, line in enumerate(lines[1:], 1) if line.rstrip() in ("---", "...")), None)
+    if end is None:
+        return {}, 0, []
+    import yaml
+
+    try:
+        meta = yaml.safe_load("\n".join(lines[1:end]))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", None) or "it cannot be read"
+        return {}, end + 1, [Problem(mark.line + 2 if mark else 1, f"the front matter is not YAML: {what}")]
+    if meta is None:
+        return {}, end + 1, []
+    if not isinstance(meta, dict):
+        return {}, end + 1, [Problem(1, "the front matter must be `key: value` lines")]
+    return meta, end + 1, []
+
+
+def _section(heading: Heading, taken: dict[str, str]) -> Section:
+    text, slug = heading.text, ""
+    attributes = _HEADING_ATTRIBUTES.search(text)
+    if attributes:
+        text = text[: attributes.start()]
+        slug = next((word[1:] for word in attributes["attributes"].split() if word.startswith("#")), "")
+    title = _plain(text)
+    return Section(title, _free_slug(slug or _slugify(title), taken), heading.level, heading.line)
+
+
+def _free_slug(wanted: str, taken: dict[str, str]) -> str:
+    """Return ``wanted`` or, as toc does, the first free one of wanted_1, wanted_2, ...
+
+    ``taken`` maps every slug to the last one that was given out in its place, where the next search begins.
+    """
+    slug = taken.get(wanted, wanted)
+    while not slug or slug in taken:
+        counter = re.fullmatch(r"(.*)_(\d+)", slug)
+        slug = f"{counter[1]}_{int(counter[2]) + 1}" if counter else f"{slug}_1"
+    taken[slug] = taken[wanted] = slug
+    return slug
+
+
+def _slugify(text: str) -> str:
+    """Make an anchor of a heading as Python-Markdown's toc extension (MkDocs' default) does."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", ascii_text).strip().lower())
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark")
+
+
+def _plain(text: str) -> str:
+    """Return a heading's text without its markup."""
+    if not re.search(r"[`*_\[<&\\]", text):
+        return text
+    inline = _markdown().parseInline(text)[0].children or []
+    return unescape("".join(token.content for token in inline if token.type in ("text", "code_inline"))).strip()
+
+
+def _label(block: Block) -> str:
+    language = block.language or "text"
+    words = [re.sub(r"[^\w.+-]+", "-", tab).strip("-").lower() for tab in block.tabs]
+    if not words or words[-1] != language:
+        words.append(language)
+    return "-".join(word for word in words if word)
+
+
+def _unique(name: str, taken: dict[str, int]) -> str:
+    candidate = name
+    while candidate in taken:
+        taken[name] += 1
+        candidate = f"{name[:-1]}-{taken[name]}]"
+    taken[candidate] = 1
+    return candidate
+
+
+def _block(fence: Fence, root: Path) -> tuple[Block, list[str]]:
+    info = parse_info(fence.info)
+    problems = list(info.problems)
+    kind, runner = _kind(info, problems)
+    body, lines = fence.body, tuple(range(fence.line + 1, fence.line + 1 + len(fence.body)))
+    if kind in (Kind.STEP, Kind.OUTPUT):
+        try:
+            body, lines = expand(fence.body, fence.line + 1, root)
+        except IncludeError as error:
+            problems.append(str(error))
+    if kind is Kind.STEP and not "".join(body).strip():
+        problems.append("this step is empty")
+    elif runner == "console" and (wrong := check_console("\n".join(body))):
+        problems.append(wrong)
+    block = Block(
+        kind=kind,
+        language=info.language,
+        runner=runner,
+        code="".join(f"{line}\n" for line in body),
+        lines=lines,
+        line=fence.line,
+        indent=fence.indent,
+        title=info.title,
+        tabs=fence.tabs,
+        changes="changes" in info.classes,
+        rollback="rollback" in info.classes,
+        timeout=_timeout(info, problems),
+        fails=_fails(info, runner, problems),
+        reason=info.attributes.get("data-exempt", "").strip(),
+    )
+    return block, problems
+
+
+def _kind(info: Info, problems: list[str]) -> tuple[Kind, Runner | None]:
+    if "data-exempt" in info.attributes:
+        if not info.attributes["data-exempt"].strip():
+            problems.append("data-exempt needs a reason")
+        return Kind.EXEMPT, None
+    if info.language == "output":
+        return Kind.OUTPUT, None
+    runner = RUNNERS.get(info.language)
+    return (Kind.STEP, runner) if runner else (Kind.UNACCOUNTED, None)
+
+
+def _timeout(info: Info, problems: list[str]) -> float:
+    value = info.attributes.get("data-timeout", "60")
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        problems.append(f"data-timeout must be a number of seconds, not '{value}'")
+        return 60.0
+    return seconds
+
+
+def _fails(info: Info, runner: Runner | None, problems: list[str]) -> str | None:
+    value = info.attributes.get("data-fails")
+    if value is None:
+        return None
+    if runner == "python" and not _NAME.fullmatch(value):
+        problems.append(f"data-fails must be the name of an exception, not '{value}'")
+    if runner in ("shell", "console") and not (value.isdecimal() and 0 < int(value) < 256):
+        problems.append(f"data-fails must be an exit code from 1 to 255, not '{value}'")
+    return value
+
+
+def _attach_outputs(blocks: list[Block]) -> list[Problem]:
+    """Give each output block to the step right before it; return a problem for each that has none."""
+    problems = []
+    for index, block in enumerate(blocks):
+        if block.kind is not Kind.OUTPUT:
+            continue
+        before = blocks[index - 1] if index else None
+        if before is None or before.kind is not Kind.STEP:
+            problems.append(Problem(block.line, "an output block must follow the step whose output it is"))
+        elif before.runner == "console":
+            problems.append(Problem(block.line, "a console block holds its own output; put this text into it"))
+        else:
+            blocks[index - 1] = replace(before, expected=Expected(block.code, block.page_line(1)))
+    return problems
+
+
+def _included_fences(found: Scan, root: Path) -> Iterator[Problem]:
+    """Find includes outside of fences that bring code blocks with them: these would be shown and not run."""
+    for line, target in found.includes:
+        try:
+            included = read_include(target, root)
+        except IncludeError as error:
+            yield Problem(line, str(error))
+            continue
+        if scan(included).fences:
+            yield Problem(line, f"'{target}' holds code blocks, which are not run here; include it inside a fence")

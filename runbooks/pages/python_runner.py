@@ -1,0 +1,207 @@
+"""Run the Python steps of a page, in this process, in one namespace."""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import contextlib
+import linecache
+import os
+import signal
+import sys
+import threading
+import traceback
+import types
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from runbooks.pages.capture import OUTPUT_LIMIT, OutputCapture, TooMuchOutput
+from runbooks.pages.model import Block, Page
+from runbooks.pages.processes import children, stop
+from runbooks.pages.results import Failure, Outcome
+
+Transform = Callable[[ast.Module, bytes, str], None]
+"""Changes a step's syntax tree in place before it is compiled: called with the tree, its source and its file name."""
+
+_FUTURE_FLAGS = 0
+for _feature in __future__.all_feature_names:
+    _FUTURE_FLAGS |= getattr(__future__, _feature).compiler_flag
+
+
+class _TimedOut(BaseException):
+    """The step took too long. Not an ``Exception``: a step's own handlers must not swallow it."""
+
+
+class PythonRunner:
+    """One Python namespace with an environment and a working directory of its own, like a terminal of its own.
+
+    While a step runs, ``os.environ``, the working directory, ``__main__`` and the standard streams of this process
+    are the page's; after it they are as they were before.
+    """
+
+    def __init__(self, page: Page, environ: Mapping[str, str], cwd: Path, transform: Transform | None = None) -> None:
+        self._page = page
+        self._environ = dict(environ)
+        self._cwd = str(cwd)
+        self._transform = transform
+        self._filename = str(page.path) if page.path else page.name
+        self._module = types.ModuleType("__main__")
+        self._flags = 0
+        self._children = children()
+        if page.path:
+            linecache.checkcache(self._filename)
+        else:
+            lines = [f"{line}\n" for line in page.source_lines]
+            linecache.cache[self._filename] = (len(page.text), None, lines, self._filename)
+
+    def run(self, block: Block) -> Outcome:
+        """Run a step once, and say what it wrote and how it failed."""
+        try:
+            code = self._compile(block)
+        except SyntaxError as error:
+            line = block.page_line(error.lineno or 1) if error.filename == self._filename else block.line
+            failure = Failure(_names(error), f"SyntaxError: {error.msg}", line)
+            return Outcome("", failure, f"SyntaxError: {error.msg}\n")
+        capture = OutputCapture()
+        caught: BaseException | None = None
+        with self._terminal(), capture:
+            try:
+                with _deadline(block.timeout):
+                    exec(code, self._module.__dict__)  # noqa: S102 - running a page's code is what this is for
+            except KeyboardInterrupt:
+                if block.fails != "KeyboardInterrupt":
+                    raise
+                caught = KeyboardInterrupt()
+            except BaseException as error:
+                caught = error
+        if caught is None:
+            return Outcome(capture.text)
+        return self._failed(block, caught, capture.text)
+
+    def close(self) -> None:
+        """Stop the child processes that steps left in this process's group, and forget the namespace."""
+        group = os.getpgrp()
+        stop([pid for pid in children() - self._children if _group(pid) == group])
+        if not self._page.path:
+            linecache.cache.pop(self._filename, None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            self._module.__dict__.clear()
+
+    def _compile(self, block: Block) -> types.CodeType:
+        tree = ast.parse(block.code, self._filename)
+        for node in ast.walk(tree):
+            if isinstance(
+                node, ast.stmt | ast.expr | ast.excepthandler | ast.arg | ast.keyword | ast.alias | ast.pattern
+            ):
+                node.lineno = block.page_line(node.lineno)
+                node.end_lineno = block.page_line(node.end_lineno or node.lineno)
+                node.col_offset += block.indent
+                node.end_col_offset = (node.end_col_offset or 0) + block.indent
+        if self._transform:
+            self._transform(tree, block.code.encode(), self._filename)
+        code: types.CodeType = compile(tree, self._filename, "exec", flags=self._flags, dont_inherit=True)
+        self._flags |= code.co_flags & _FUTURE_FLAGS
+        return code
+
+    @contextlib.contextmanager
+    def _terminal(self) -> Iterator[None]:
+        environ, cwd, main = dict(os.environ), os.getcwd(), sys.modules["__main__"]  # noqa: PTH109
+        _become(self._environ)
+        os.chdir(self._cwd)
+        sys.modules["__main__"] = self._module
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
+            self._environ = dict(os.environ)
+            with contextlib.suppress(FileNotFoundError):
+                self._cwd = os.getcwd()  # noqa: PTH109
+            _become(environ)
+            os.chdir(cwd)
+
+    def _failed(self, block: Block, error: BaseException, output: str) -> Outcome:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent != _HERE]
+        own = [frame.lineno for frame in frames if frame.filename == self._filename and frame.lineno in block.lines]
+        line = own[0] if own and own[0] else block.line
+        if isinstance(error, _TimedOut):
+            return Outcome(output, Failure(("timeout",), f"still running after {block.timeout:g} s; stopped", line))
+        if isinstance(error, TooMuchOutput):
+            return Outcome(output, Failure((), f"wrote more than {OUTPUT_LIMIT:,} bytes; stopped", line))
+        if isinstance(error, SystemExit):
+            message = f"the step ended the interpreter (SystemExit: {error.code})"
+            return Outcome(output, Failure(_names(error), message, line))
+        said = "".join(traceback.format_exception_only(error))
+        first, *rest = said.rstrip().splitlines()
+        details = [*self._way(frames, line), *(f"E   {text}" for text in (first, *rest) if rest), *_causes(error)]
+        return Outcome(output, Failure(_names(error), first, line, "\n".join(details)), said)
+
+    def _way(self, frames: list[traceback.FrameSummary], line: int) -> Iterator[str]:
+        """Say where the error came from, below the page's own line: the last frames, one line each."""
+        for frame in [frame for frame in frames if (frame.filename, frame.lineno) != (self._filename, line)][-4:]:
+            name = self._page.name if frame.filename == self._filename else _short(frame.filename)
+            yield f"{name}:{frame.lineno}: in {frame.name}: {(frame.line or '').strip()}"
+
+
+_HERE = Path(__file__).parent
+
+
+def _names(error: BaseException) -> tuple[str, ...]:
+    kinds = [kind for kind in type(error).__mro__ if kind not in (object, BaseException)]
+    return tuple(name for kind in kinds for name in (kind.__name__, f"{kind.__module__}.{kind.__qualname__}"))
+
+
+def _causes(error: BaseException) -> Iterator[str]:
+    seen = {id(error)}
+    while (cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
+        if id(cause) in seen:
+            return
+        seen.add(id(cause))
+        yield f"E   because of {''.join(traceback.format_exception_only(cause)).strip()}"
+        error = cause
+
+
+def _short(filename: str) -> str:
+    path = Path(filename)
+    with contextlib.suppress(OSError):
+        if path.is_relative_to(Path.cwd()):
+            return path.relative_to(Path.cwd()).as_posix()
+    return filename
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _become(environ: Mapping[str, str]) -> None:
+    for key in [key for key in os.environ if key not in environ]:
+        del os.environ[key]
+    for key, value in environ.items():
+        if os.environ.get(key) != value:
+            os.environ[key] = value
+
+
+@contextlib.contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """Raise ``_TimedOut`` in the block when ``seconds`` have passed. Only the main thread can be interrupted so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise _TimedOut
+
+    before = signal.signal(signal.SIGALRM, ring)
+    # It rings again every second, should a step's bare `except:` swallow the first one.
+    remaining, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        if remaining:
+            signal.setitimer(signal.ITIMER_REAL, remaining, interval)

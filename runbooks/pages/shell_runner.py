@@ -1,0 +1,187 @@
+"""Run the shell steps of a page in one bash, which keeps variables, functions, directory and background jobs.
+
+How it works. Bash reads a script that is a FIFO. For each step one line is written to it that sources a file with
+the step's code. The file holds as many empty lines as the page has above the step, so bash's own line numbers are the
+page's. A step must stop at its first failing command, but the shell must live on: the first line sets ``errexit`` and
+an ERR trap, which bash runs first; at the step's own level the trap switches both off and returns from the file. What
+happened comes back through a second FIFO, which bash opens by its path: no descriptor of ours leaks into what a step starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from runbooks.pages.capture import OUTPUT_LIMIT
+from runbooks.pages.expected import plain_text
+from runbooks.pages.processes import in_session, stop
+from runbooks.pages.results import Failure, Outcome
+
+_EXIT_TRAP_SECONDS = 5.0
+_TICK_SECONDS = 0.05
+# These would run other code or change bash's behaviour before the first step.
+_NOT_FOR_BASH = ("BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "POSIXLY_CORRECT")
+
+# One line, so that the code's line numbers stay right. BASH_SOURCE has two entries at a step's own level (the
+# step, the FIFO), more in functions and sourced files, where returning makes the caller fail in turn. Nothing is done
+# where the step has said `set +e`.
+_PROLOGUE = (
+    "set -eE -o pipefail; trap '__rb=$?; case $- in *e*) "
+    "if [ $BASH_SUBSHELL = 0 ]; then "
+    'if [ ${{#BASH_SOURCE[@]}} -ge 2 ]; then builtin printf "fail %s %s\\n" $__rb $LINENO >{status}; fi; '
+    "if [ ${{#BASH_SOURCE[@]}} -le 2 ]; then trap - ERR; set +e; fi; "
+    "fi; "
+    "if [ ${{#BASH_SOURCE[@]}} -ge 2 ]; then return $__rb; fi;; esac' ERR"
+)
+_DRIVER = (
+    "exec </dev/null >>{output} 2>&1\n"
+    ". {step}\n"
+    '{{ builtin printf "done %s\\n" $? >{status}; trap - ERR; set +eE; exec >/dev/null 2>&1; }} 2>/dev/null\n'
+)
+
+
+class ShellRunner:
+    """One bash in a session of its own, started with the first step."""
+
+    def __init__(self, page_name: str, environ: Mapping[str, str], cwd: Path) -> None:
+        self._page_name = page_name
+        self._environ = {key: value for key, value in environ.items() if key not in _NOT_FOR_BASH}
+        self._cwd = cwd
+        self._bash: subprocess.Popen[bytes] | None = None
+        self._folder = ""
+        self._script = self._status = -1
+        self._count = 0
+        self._gone = ""
+
+    def run(self, code: str, lines: Sequence[int], timeout: float) -> Outcome:
+        """Run commands and wait for them.
+
+        Args:
+            code: the commands.
+            lines: the page's line of each line of ``code``.
+            timeout: seconds after which everything that the shell runs is ended.
+        """
+        if self._gone:
+            return Outcome("", Failure((), f"there is no shell any more: {self._gone}", lines[0]))
+        if self._bash is None:
+            shell = shutil.which("bash", path=self._environ.get("PATH"))
+            if shell is None:
+                return Outcome("", Failure((), "there is no bash on the PATH", lines[0]))
+            self._start(shell)
+        self._count += 1
+        step, output = f"{self._folder}/step-{self._count}", f"{self._folder}/output-{self._count}"
+        status = shlex.quote(f"{self._folder}/status")
+        Path(output).touch()
+        Path(step).write_text(_PROLOGUE.format(status=status) + "\n" * (lines[0] - 1) + code, "utf-8", newline="")
+        driver = _DRIVER.format(step=shlex.quote(step), output=shlex.quote(output), status=status)
+        os.write(self._script, driver.encode())
+        code_seen, line_seen, stopped = self._wait(Path(output), timeout)
+        with open(output, "rb") as file:  # noqa: PTH123 - only so much of it
+            raw = plain_text(file.read(OUTPUT_LIMIT))
+        text = re.sub(re.escape(self._folder) + r"/step-\d+", lambda _: self._page_name, raw)
+        if stopped:
+            self._gone = f"the step that ends at line {lines[-1]} was stopped"
+            return Outcome(text, Failure(("timeout",), stopped, lines[0]))
+        line = lines[self._index(code, line_seen, raw, step, lines[0])]
+        if code_seen is None:
+            return self._ended(text, line, syntax=line_seen is None and f"{step}: line " in raw)
+        if code_seen == 0:
+            return Outcome(text)
+        return Outcome(text, Failure((str(code_seen),), f"exit code {code_seen}", line))
+
+    def close(self) -> None:
+        """End the shell, which runs its EXIT trap, and everything that it left running in its session."""
+        if self._bash is None:
+            return
+        for descriptor in (self._script, self._status):
+            os.close(descriptor)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._bash.wait(_EXIT_TRAP_SECONDS)
+        stop(in_session(self._bash.pid))
+        self._bash.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._bash = None
+        self._gone = "the page's session has ended"
+
+    def _start(self, shell: str) -> None:
+        self._folder = tempfile.mkdtemp(prefix="page-")
+        for name in ("script", "status"):
+            os.mkfifo(f"{self._folder}/{name}", 0o600)
+        # Open for both directions: neither opening waits for bash, and the status has no end when bash is gone.
+        self._script = os.open(f"{self._folder}/script", os.O_RDWR)
+        self._status = os.open(f"{self._folder}/status", os.O_RDWR | os.O_NONBLOCK)
+        self._bash = subprocess.Popen(
+            [shell, "--noprofile", "--norc", f"{self._folder}/script"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=self._environ,
+            cwd=self._cwd,
+            start_new_session=True,
+        )
+
+    def _wait(self, output: Path, timeout: float) -> tuple[int | None, int | None, str]:
+        """Wait for the step's end.
+
+        Returns:
+            The exit code (None: the shell has ended), bash's line number of the failure if it said one, and why the
+            step was stopped ("": it was not).
+        """
+        assert self._bash is not None
+        deadline = time.monotonic() + timeout
+        said = b""
+        while b"done" not in said or not said.endswith(b"\n"):
+            ready, _, _ = select.select([self._status], [], [], _TICK_SECONDS)
+            if ready:
+                said += os.read(self._status, 4096)
+                continue
+            if self._bash.poll() is not None:
+                return None, _line_of(said), ""
+            stopped = ""
+            if time.monotonic() > deadline:
+                stopped = f"still running after {timeout:g} s; stopped"
+            elif output.stat().st_size > OUTPUT_LIMIT:
+                stopped = f"wrote more than {OUTPUT_LIMIT:,} bytes; stopped"
+            if stopped:
+                stop(in_session(self._bash.pid))
+                self._bash.wait()
+                return None, None, stopped
+        return int(said.split()[-1]), _line_of(said), ""
+
+    def _ended(self, output: str, line: int, *, syntax: bool) -> Outcome:
+        """Say how the shell came to its end: by ``exit``, a signal, or code that bash cannot read."""
+        assert self._bash is not None
+        status = self._bash.returncode
+        how = f"exit code {status}" if status >= 0 else f"signal {-status}"
+        self._gone = f"it ended at line {line} ({how})"
+        if syntax and status == 2:
+            return Outcome(output, Failure((str(status),), "bash cannot read this step", line, output.rstrip()))
+        return Outcome(output, Failure((str(status),), f"the step ended the shell ({how})", line))
+
+    @staticmethod
+    def _index(code: str, line: int | None, output: str, step: str, first: int) -> int:
+        """Return the index of the code's line that failed."""
+        rows = code.splitlines()
+        if line is None:  # a syntax error, say: then only bash's message knows the line
+            told = re.findall(re.escape(step) + r": line (\d+):", output)
+            line = int(told[-1]) if told else None
+        index = line - first if line is not None else len(rows) - 1
+        index = min(max(index, 0), len(rows) - 1)
+        while index and rows[index - 1].endswith("\\"):  # bash counts from a command's last line or its second
+            index -= 1
+        return index
+
+
+def _line_of(said: bytes) -> int | None:
+    """Return the line of the last ``fail`` message, which is the one of the step's own level."""
+    told = re.findall(rb"fail \d+ (\d+)\n", said)
+    return int(told[-1]) if told else None
