@@ -12,7 +12,7 @@ from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 from kombu.pidbox import Mailbox
 
-from runbooks.genonaut.worker.queue_app import GENERATION_QUEUE, RUN_JOB
+from runbooks.genonaut.worker import GENERATION_QUEUE, RUN_JOB
 
 logger = logging.getLogger(__name__)
 

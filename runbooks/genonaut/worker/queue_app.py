@@ -1,12 +1,9 @@
-"""The Celery application: what ``celery -A`` loads in the worker, and what the API queues jobs with.
-
-``settings`` is read here, while the module is imported: in a worker that is the **main process**, before it forks, and
-each pool child inherits the cached values. That is the freeze of the incident, and it is meant to be here.
-"""
+"""The Celery application: what ``celery -A …:celery_app`` loads in the worker, and what the API queues jobs with."""
 
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import Any
 
 from celery import Celery
@@ -16,10 +13,58 @@ from kombu.utils.url import maybe_sanitize_url, url_to_parts
 
 from runbooks.errors import UserError
 from runbooks.genonaut.startup import exit_on_user_error
+from runbooks.genonaut.worker import GENERATION_QUEUE, RUN_JOB
 from runbooks.settings import get_settings
 
-GENERATION_QUEUE = "generation"
-RUN_JOB = "genonaut.worker.tasks.run_comfy_job"
+celery_app: Celery
+"""Made when it is first asked for: importing this module reads no settings."""
+
+
+def __getattr__(name: str) -> Celery:
+    if name != "celery_app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with exit_on_user_error():
+        return _make_celery_app()
+
+
+@cache
+def _make_celery_app() -> Celery:
+    # In a worker this runs in the main process, before it forks: what get_settings() caches here, every pool child
+    # inherits. That is the freeze of the incident, and it is meant to be here.
+    settings = get_settings()
+    _check_broker_url(settings.broker_url)
+    app = Celery("genonaut", broker=settings.broker_url)
+    app.conf.update(
+        imports=("runbooks.genonaut.worker.tasks",),
+        accept_content=["json"],
+        timezone="UTC",
+        task_default_queue="default",
+        task_routes={RUN_JOB: {"queue": GENERATION_QUEUE}},
+        # A job's result is its row in the job store; nobody asks Celery for it.
+        task_ignore_result=True,
+        # As the real worker: the message is acknowledged when the job starts, so a job whose process is killed stays
+        # `running` for ever. acks_late would hand it to another worker.
+        task_acks_late=False,
+        task_soft_time_limit=25 * 60,
+        task_time_limit=30 * 60,
+        worker_max_tasks_per_child=100,
+        broker_connection_retry_on_startup=True,
+        # Seconds after which Redis hands a message that nobody acknowledged to another worker. It must exceed the
+        # longest job (900 s): a shorter one runs it twice.
+        broker_transport_options={"visibility_timeout": 3600},
+    )
+    worker_init.connect(_prepare_store)
+    sys.stdout.write(f"[Celery Worker] ComfyUI URL: {settings.comfyui_url}\n")
+    sys.stdout.flush()
+    return app
+
+
+def _prepare_store(**_: Any) -> None:
+    # In a worker alone, and before it forks; the connection that this takes is closed again.
+    from runbooks.genonaut.store import prepare
+
+    with exit_on_user_error():
+        prepare(get_settings().database_url)
 
 
 def _check_broker_url(url: str) -> None:
@@ -34,41 +79,3 @@ def _check_broker_url(url: str) -> None:
         raise UserError(
             f"The broker URL {maybe_sanitize_url(url)!r} is not one.", "Write REDIS_URL like redis://localhost:6379/0"
         )
-
-
-with exit_on_user_error():
-    settings = get_settings()
-    _check_broker_url(settings.broker_url)
-
-celery_app = Celery("genonaut", broker=settings.broker_url)
-celery_app.conf.update(
-    imports=("runbooks.genonaut.worker.tasks",),
-    accept_content=["json"],
-    timezone="UTC",
-    task_default_queue="default",
-    task_routes={RUN_JOB: {"queue": GENERATION_QUEUE}},
-    # A job's result is its row in the job store; nobody asks Celery for it.
-    task_ignore_result=True,
-    # As the real worker: the message is acknowledged when the job starts, so a job whose process is killed stays
-    # `running` for ever. acks_late would hand it to another worker.
-    task_acks_late=False,
-    task_soft_time_limit=25 * 60,
-    task_time_limit=30 * 60,
-    worker_max_tasks_per_child=100,
-    broker_connection_retry_on_startup=True,
-    # Seconds after which Redis hands a message that nobody acknowledged to another worker. It must exceed the longest
-    # job (900 s): a shorter one runs it twice.
-    broker_transport_options={"visibility_timeout": 3600},
-)
-
-sys.stdout.write(f"[Celery Worker] ComfyUI URL: {settings.comfyui_url}\n")
-sys.stdout.flush()
-
-
-@worker_init.connect  # type: ignore[untyped-decorator]
-def _prepare_store(**_: Any) -> None:
-    # Only in a worker, and before it forks; the connection that this takes is closed again.
-    from runbooks.genonaut.store import prepare
-
-    with exit_on_user_error():
-        prepare(settings.database_url)

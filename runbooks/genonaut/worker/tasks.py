@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
+from celery import shared_task
 from celery.utils.log import get_task_logger
 
 from runbooks.comfyui import ComfyUIWorkerClient
 from runbooks.genonaut.store import JobStore
-from runbooks.genonaut.worker.queue_app import RUN_JOB, celery_app
+from runbooks.genonaut.worker import RUN_JOB
 from runbooks.genonaut.worker.run import JobWithdrawn, run_job
 from runbooks.settings import get_settings
 
 logger = get_task_logger(__name__)
 
 
-@lru_cache
+@cache
 def _store(database_url: str) -> JobStore:
     # First called in a pool child: a database connection must not cross a fork.
     return JobStore(database_url)
@@ -23,7 +24,7 @@ def _store(database_url: str) -> JobStore:
 
 # Four attempts; before a retry a random wait of up to 1, 2 and 4 seconds. Every failure is tried again, as in the real
 # worker, which is why a job goes from `failed` back to `running`.
-@celery_app.task(  # type: ignore[untyped-decorator]
+@shared_task(  # type: ignore[untyped-decorator]
     name=RUN_JOB, autoretry_for=(Exception,), retry_backoff=True, retry_jitter=True, max_retries=3
 )
 def run_comfy_job(job_id: int) -> None:
