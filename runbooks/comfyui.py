@@ -169,22 +169,19 @@ class ComfyUIWorkerClient:
 
 
 def _images(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    outputs = entry.get("outputs")
-    for output in outputs.values() if isinstance(outputs, dict) else ():
-        images = output.get("images") if isinstance(output, dict) else None
-        for image in images or ():
-            if isinstance(image, dict) and image.get("filename") and image.get("type", "output") == "output":
+    for output in _object(entry.get("outputs")).values():
+        for image in _list(_object(output).get("images")):
+            if _object(image).get("filename") and image.get("type", "output") == "output":
                 yield image
 
 
 def _raise_if_failed(entry: Mapping[str, Any], prompt_id: str) -> None:
-    status = entry.get("status")
-    if not isinstance(status, dict) or status.get("status_str") != "error":
+    status = _object(entry.get("status"))
+    if status.get("status_str") != "error":
         return
-    for message in status.get("messages") or ():
+    for message in _list(status.get("messages")):
         name, data = message if isinstance(message, list) and len(message) == 2 else (None, None)
-        if not isinstance(data, dict):
-            continue
+        data = _object(data)
         node = f"node {data.get('node_id')} ({data.get('node_type')})"
         if name == "execution_error":
             cause = f"{data.get('exception_type')}: {data.get('exception_message')}".strip()
@@ -196,14 +193,13 @@ def _raise_if_failed(entry: Mapping[str, Any], prompt_id: str) -> None:
 
 def _rejection(body: Mapping[str, Any]) -> str:
     """ComfyUI's error body as words: the error itself, then each node's errors. Other JSON is shown as it is."""
-    error = body.get("error")
-    if not isinstance(error, dict):
+    error = _object(body.get("error"))
+    if not error:
         return str(body.get("detail") or body)
     said = [_sentence(error)]
-    node_errors = body.get("node_errors")
-    for node_id, node in (node_errors if isinstance(node_errors, dict) else {}).items():
-        faults = "; ".join(_sentence(fault) for fault in node.get("errors", ()))
-        said.append(f"node {node_id} ({node.get('class_type')}): {faults}")
+    for node_id, node in _object(body.get("node_errors")).items():
+        faults = "; ".join(_sentence(_object(fault)) for fault in _list(_object(node).get("errors")))
+        said.append(f"node {node_id} ({_object(node).get('class_type')}): {faults}")
     return ". ".join(said)
 
 
@@ -212,3 +208,14 @@ def _sentence(error: Mapping[str, Any]) -> str:
     # With node errors, ComfyUI joins all their texts into its own details: once is enough.
     details = "" if error.get("type") == "prompt_outputs_failed_validation" else str(error.get("details") or "").strip()
     return f"{message} ({details})" if details else message
+
+
+# What came over the network may have any shape: a missing or odd part counts as an empty one.
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
