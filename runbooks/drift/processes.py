@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -145,12 +146,15 @@ def _started(process: psutil.Process) -> datetime:
 
 
 def _terminal(process: psutil.Process) -> str | None:
-    name = process.terminal()
-    if name is not None or sys.platform != "linux":
-        return name
-    # psutil knows terminals below /dev only; a container's console, or a terminal of another mount, has just a number.
+    if sys.platform != "linux":
+        return process.terminal()
+    # psutil looks the number up among the terminals of its first call; one of another mount is not even there.
     try:
         fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
         return None
-    return "another terminal" if int(fields[4]) else None
+    number = int(fields[4])
+    if number == 0:
+        return None
+    major, minor = os.major(number), os.minor(number)
+    return f"/dev/pts/{minor + 256 * (major - 136)}" if 136 <= major <= 143 else "/dev/tty"

@@ -62,6 +62,11 @@ class Found:
     workers: tuple[Worker, ...]
     near_misses: tuple[NearMiss, ...]
 
+    @property
+    def all_workers(self) -> tuple[Worker, ...]:
+        """The workers meant, and the near misses."""
+        return (*self.workers, *(miss.worker for miss in self.near_misses))
+
 
 def find_workers(
     env_target: str = "local-demo",
@@ -120,7 +125,7 @@ def running_workers(app: str, layers: Layers) -> list[Worker]:
         command = read_command(main.argv)
         if command is not None:
             children = tuple(view for view in views.values() if view.ppid == main.pid)
-            workers.append(Worker(main, command, children, broker_of(main.environ or {}, layers)))
+            workers.append(Worker(main, command, children, _broker_of_worker(main, layers)))
     return workers
 
 
@@ -135,6 +140,16 @@ def broker_of(environ: Mapping[str, str], layers: Layers) -> str | None:
         if value:
             return value
     return None
+
+
+def _broker_of_worker(main: ProcessView, layers: Layers) -> str | None:
+    environ = main.environ or {}
+    if main.cwd is None or main.cwd.resolve() == layers.root:
+        return broker_of(environ, layers)
+    try:
+        return broker_of(environ, read_layers(main.cwd, environ.get("ENV_TARGET", ""), {}))
+    except UserError:
+        return None
 
 
 def _runs(argv: tuple[str, ...], app: str) -> bool:

@@ -196,7 +196,8 @@ def _chosen(found: Found, pid: int | None, every: bool) -> tuple[Worker, ...]:
 def _stop(worker: Worker, found: Found, layers: Layers) -> Stop:
     process = worker.process
     children = [child.pid for child in worker.children]
-    alone = len(found.workers) + len(found.near_misses) == 1
+    others = [other for other in found.all_workers if other.pid != worker.pid]
+    alone = not any(other.broker in (worker.broker, None) for other in others)
     answer = ask_worker(worker.broker, worker.pid, children, alone=alone) if worker.broker else None
     holdings = compare(process.environ or {}, process.started, layers)
     return Stop(worker, tuple(holdings), answer, who_keeps(process))

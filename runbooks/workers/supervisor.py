@@ -132,7 +132,9 @@ def starters_above(chain: Sequence[ProcessView]) -> tuple[ProcessView, ...]:
 
 def program_of(argv: Sequence[str]) -> str:
     """The name of the program that a command line runs, also below an interpreter: ``python /bin/honcho`` is honcho."""
-    name = PurePath(argv[0]).name.lstrip("-")
+    # Daemons set titles such as "PM2 v5.3: God Daemon".
+    first = argv[0] if argv[0].startswith("/") else re.split(r"[\s:]", argv[0], maxsplit=1)[0]
+    name = PurePath(first).name.lstrip("-")
     if _INTERPRETER.match(name):
         rest = list(argv[1:])
         while rest and rest[0].startswith("-") and rest[0] != "-m":
@@ -141,8 +143,7 @@ def program_of(argv: Sequence[str]) -> str:
             rest.pop(0)
         if rest:
             name = PurePath(rest[0]).name
-    # Daemons set titles such as "PM2 v5.3: God Daemon" or "supervisord: running".
-    return re.split(r"[\s:]", name, maxsplit=1)[0].removesuffix(".py")
+    return name
 
 
 def _is_command(view: ProcessView) -> bool:
@@ -159,13 +160,20 @@ def kept_by_supervisor(worker: ProcessView, keeper: ProcessView) -> Kept | None:
     if program in PROCFILE_RUNNERS:
         do = f"Stop {program} where it runs (Ctrl-C once), and start it again there."
     elif program in SUPERVISORS:
-        name = (worker.environ or {}).get(SUPERVISORS[program].name_variable, "NAME")
-        if program in ("runsv", "supervise", "s6-supervise"):
-            name = keeper.argv[-1]
-        do = f"Restart it there: {SUPERVISORS[program].command.format(name=name)}"
+        do = f"Restart it there: {SUPERVISORS[program].command.format(name=_name_there(program, worker, keeper))}"
     else:
         return None
     return Kept(Keeper.SUPERVISOR, f"It is kept running by {named}.", do)
+
+
+def _name_there(program: str, worker: ProcessView, keeper: ProcessView) -> str:
+    """What a supervisor calls the process."""
+    environ = worker.environ or {}
+    if not SUPERVISORS[program].name_variable:
+        return keeper.argv[-1]
+    name = environ.get(SUPERVISORS[program].name_variable, "NAME")
+    group = environ.get("SUPERVISOR_GROUP_NAME", name) if program == "supervisord" else name
+    return name if group == name else f"{group}:{name}"
 
 
 def kept_by_container(worker: ProcessView, top: ProcessView, cgroups: str, own_cgroups: str) -> Kept | None:
@@ -270,9 +278,8 @@ def kept_by_terminal(worker: ProcessView, top: ProcessView) -> Kept | None:
     """A terminal in which somebody started it."""
     if worker.terminal is None:
         return None
-    name = worker.terminal.removeprefix("/dev/")
+    where = f"terminal {worker.terminal.removeprefix('/dev/')}"
     command = shlex.join(_typed(top))
-    where = name if name == "another terminal" else f"terminal {name}"
     return Kept(
         Keeper.TERMINAL,
         f"It runs in {where}, started there with: {command}",
