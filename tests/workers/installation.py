@@ -151,11 +151,11 @@ class Installation:
             for process in self.processes():
                 with suppress(psutil.Error):
                     process.kill()
-            for started in self._started:
-                started.poll()
             return not [process for process in self.processes() if is_alive(process)]
 
         wait_until(none_left, 10, f"every process in {self.root} to be gone")
+        for started in self._started:
+            started.wait(10)
         while self._open:
             os.close(self._open.pop())
 
