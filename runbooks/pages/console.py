@@ -20,7 +20,7 @@ class Command:
 
 def split_console(block: Block) -> list[Command]:
     """Take a transcript apart. A command whose line ends with a backslash goes on in the next line."""
-    rows = list(zip(block.code.splitlines(), block.lines, strict=True))
+    rows = list(zip(block.code.removesuffix("\n").split("\n"), block.lines, strict=True))
     commands = []
     index = 0
     while index < len(rows):
@@ -44,7 +44,7 @@ def split_console(block: Block) -> list[Command]:
 
 def check_console(code: str) -> str | None:
     """Say what is wrong with a transcript; None when nothing is."""
-    first = next((line for line in code.splitlines() if line.strip()), "")
+    first = next((line for line in code.split("\n") if line.strip()), "")
     if not first.startswith(_PROMPT):
         return "a console block begins with a command: '$ ' and the command"
     return None

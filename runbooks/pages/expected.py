@@ -60,27 +60,20 @@ def _lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.rstrip().split("\n")] if text.strip() else []
 
 
-def _pattern(line: str) -> re.Pattern[str]:
-    # Possessive between the parts would be wrong, but lazy parts of one line are cheap enough.
-    return re.compile(".*?".join(re.escape(part) for part in line.split(WILDCARD)) + r"\Z")
-
-
 def _match(wanted: list[str], given: list[str]) -> tuple[int, int] | None:
     """Match line by line, going back to the last ``...`` line where needed.
 
     Returns:
         None when all match, else the furthest point reached: indexes of the expected and of the seen line.
     """
-    patterns = [None if line.strip() == WILDCARD else _pattern(line) if WILDCARD in line else line for line in wanted]
     index = position = 0
     star: tuple[int, int] | None = None
     furthest = (0, 0)
     while position < len(given):
-        pattern = patterns[index] if index < len(patterns) else ""
-        if index < len(patterns) and pattern is None:
+        if index < len(wanted) and _is_star(wanted[index]):
             star = (index, position)
             index += 1
-        elif index < len(patterns) and _same(pattern, given[position]):
+        elif index < len(wanted) and _same(wanted[index], given[position]):
             index, position = index + 1, position + 1
         elif star is not None:
             furthest = max(furthest, (index, position))
@@ -88,13 +81,30 @@ def _match(wanted: list[str], given: list[str]) -> tuple[int, int] | None:
             index, position = star[0] + 1, star[1]
         else:
             return max(furthest, (index, position))
-    while index < len(patterns) and patterns[index] is None:
+    while index < len(wanted) and _is_star(wanted[index]):
         index += 1
-    return None if index == len(patterns) else max(furthest, (index, position))
+    return None if index == len(wanted) else max(furthest, (index, position))
 
 
-def _same(pattern: re.Pattern[str] | str | None, line: str) -> bool:
-    return line == pattern if isinstance(pattern, str) else pattern is not None and bool(pattern.match(line))
+def _is_star(line: str) -> bool:
+    return line.strip() == WILDCARD
+
+
+def _same(wanted: str, line: str) -> bool:
+    """Match one line. The leftmost place for each part is always a right one, so nothing is ever tried twice."""
+    first, *parts = wanted.split(WILDCARD)
+    if not parts:
+        return wanted == line
+    *middle, last = parts
+    if not line.startswith(first) or not line.endswith(last):
+        return False
+    position = len(first)
+    for part in middle:
+        found = line.find(part, position)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return position <= len(line) - len(last)
 
 
 def _diff(wanted: list[str], given: list[str]) -> str:
@@ -102,12 +112,11 @@ def _diff(wanted: list[str], given: list[str]) -> str:
     left = list(wanted)
     if len(wanted) * len(given) < 100_000:
         for index, line in enumerate(wanted):
-            if WILDCARD in line and line.strip() != WILDCARD:
-                pattern = _pattern(line)
-                left[index] = next((seen for seen in given if pattern.match(seen)), line)
+            if WILDCARD in line and not _is_star(line):
+                left[index] = next((seen for seen in given if _same(line, seen)), line)
     shown: list[str] = []
     for tag, a, b, c, d in difflib.SequenceMatcher(None, left, given, autojunk=False).get_opcodes():
-        if tag == "equal" or (b > a and all(line.strip() == WILDCARD for line in wanted[a:b])):
+        if tag == "equal" or (b > a and all(_is_star(line) for line in wanted[a:b])):
             shown += [f"  {line}" for line in wanted[a:b]]
         else:
             shown += [f"- {line}" for line in wanted[a:b]] + [f"+ {line}" for line in given[c:d]]

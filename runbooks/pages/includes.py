@@ -58,7 +58,7 @@ def read_include(target: str, root: Path) -> list[str]:
     if not path.is_relative_to(root.resolve()):
         raise IncludeError(f"the include '{target}' leads out of {root.name}/")
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise IncludeError(f"the include '{target}' cannot be read: {reason}") from error

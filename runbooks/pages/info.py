@@ -56,6 +56,9 @@ def parse_info(text: str) -> Info:
     if match:
         info.language = match["language"]
         text = text[match.end() :]
+    if text.lstrip().startswith("{"):
+        info.problems.append(f"the language goes into the braces: {{.{info.language} {text.lstrip()[1:].lstrip()}")
+        return info
     for token in _TOKEN.finditer(text):
         key, value = token["key"], token["double"] if token["double"] is not None else token["single"]
         if key in _RENDERING and value is not None:

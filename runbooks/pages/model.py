@@ -67,7 +67,7 @@ class Block:
         tabs: labels of the tabs that it stands in, outermost first.
         changes: the step changes something.
         rollback: the step rolls something back.
-        timeout: seconds after which the step is stopped.
+        timeout: seconds after which the step is stopped; in a console block, each of its commands.
         fails: exit code or exception name with which the step must fail; None when it must pass.
         reason: why an exempt block is not executed, "" for all others.
         expected: the output to compare with, from the output block that follows.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from runbooks.pages.console import check_console
 from runbooks.pages.includes import IncludeError, expand, read_include
-from runbooks.pages.info import Info, parse_info
+from runbooks.pages.info import CLASSES, Info, parse_info
 from runbooks.pages.model import Block, Expected, Kind, Page, Problem, Runner, Section
 from runbooks.pages.scan import Fence, Heading, Scan, scan
 
@@ -50,10 +50,10 @@ def parse_page(source: Path | str, *, root: Path | None = None, name: str | None
     """
     root = (root or Path.cwd()).resolve()
     path = source.resolve() if isinstance(source, Path) else None
-    text = source.read_text("utf-8") if isinstance(source, Path) else source
+    text = source.read_text("utf-8-sig") if isinstance(source, Path) else source.replace("\r\n", "\n")
     if name is None:
         name = page_name(path, root) if path else "<page>"
-    lines = text.splitlines() if "\f" not in text and "\x1c" not in text else text.split("\n")
+    lines = text.split("\n")  # as Python and bash count them; splitlines() knows more line ends
     meta, body_start, problems = _front_matter(lines)
     found = scan([""] * body_start + lines[body_start:])
     sections, more = build_sections(found, root)
@@ -76,6 +76,7 @@ def build_sections(found: Scan, root: Path, top: str = "top") -> tuple[tuple[Sec
     taken: dict[str, str] = {}
     sections = [Section("", top, 0, 1)] + [_section(heading, taken) for heading in found.headings]
     blocks: list[Block] = []
+    positions: list[int] = []
     names: dict[str, int] = {}
     position = 0
     for fence in found.fences:
@@ -85,11 +86,12 @@ def build_sections(found: Scan, root: Path, top: str = "top") -> tuple[tuple[Sec
         problems += [Problem(fence.line, message) for message in wrong]
         block = replace(block, section=sections[position].slug)
         blocks.append(replace(block, name=_unique(f"{block.section}[{_label(block)}]", names)))
+        positions.append(position)
     problems += _attach_outputs(blocks) + list(_included_fences(found, root))
-    by_section: dict[str, list[Block]] = {}
-    for block in blocks:
-        by_section.setdefault(block.section, []).append(block)
-    filled = [replace(section, blocks=tuple(by_section.get(section.slug, ()))) for section in sections]
+    by_section: list[list[Block]] = [[] for _ in sections]
+    for block, position in zip(blocks, positions, strict=True):
+        by_section[position].append(block)
+    filled = [replace(section, blocks=tuple(own)) for section, own in zip(sections, by_section, strict=True)]
     return tuple(part for part in filled if part.level or part.blocks), problems
 
 
@@ -186,11 +188,13 @@ def _block(fence: Fence, root: Path) -> tuple[Block, list[str]]:
     problems = list(info.problems)
     kind, runner = _kind(info, problems)
     body, lines = fence.body, tuple(range(fence.line + 1, fence.line + 1 + len(fence.body)))
-    if kind in (Kind.STEP, Kind.OUTPUT):
-        try:
-            body, lines = expand(fence.body, fence.line + 1, root)
-        except IncludeError as error:
-            problems.append(str(error))
+    try:
+        body, lines = expand(fence.body, fence.line + 1, root)
+    except IncludeError as error:
+        problems.append(str(error))
+    if kind is Kind.OUTPUT:
+        idle = sorted({*info.attributes, *(f".{name}" for name in info.classes if name in CLASSES)})
+        problems += [f"{word} says nothing about an output block; give it to the step" for word in idle]
     if kind is Kind.STEP and not "".join(body).strip():
         problems.append("this step is empty")
     elif runner == "console" and (wrong := check_console("\n".join(body))):

@@ -20,6 +20,7 @@ from runbooks.pages.pytest_report import PageCounts
 from runbooks.pages.results import Result, StepFailed
 from runbooks.pages.session import Session, terminal_environment
 
+MARKER = "markdown-docs"  # pytest-markdown-docs has it too, for `-m markdown-docs`
 _MARKDOWN = (".md", ".mdx", ".svx")
 
 
@@ -196,6 +197,7 @@ class StepItem(_PageItem):
 
     def __init__(self, *, run: PageRun, block: Block, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.add_marker(MARKER)
         self.page = run.page
         self.block = block
         self.line = block.line
@@ -217,6 +219,7 @@ class ProblemItem(_PageItem):
 
     def __init__(self, *, page: Page, problem: Problem, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.add_marker(MARKER)
         self.page = page
         self.problem = problem
         self.line = problem.line

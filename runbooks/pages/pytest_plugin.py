@@ -34,13 +34,14 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_configure(config: pytest.Config) -> None:
     """With the option: register what collects, runs and counts."""
     if config.getoption("markdowndocs", False):
-        from runbooks.pages.pytest_collect import PageCollection
+        from runbooks.pages.pytest_collect import MARKER, PageCollection
         from runbooks.pages.pytest_report import PageCounts
 
+        config.addinivalue_line("markers", f"{MARKER}: a step of a page, or an example in a docstring")
         counts = PageCounts(config)
         config.pluginmanager.register(counts, "runbooks_pages_counts")
         config.pluginmanager.register(PageCollection(config, counts), "runbooks_pages_collection")
-        if config.pluginmanager.has_plugin("dsession"):
+        if config.getoption("dist", "no") != "no":
             from runbooks.pages.pytest_xdist import PageScheduling
 
             config.pluginmanager.register(PageScheduling(), "runbooks_pages_scheduling")

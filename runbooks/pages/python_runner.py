@@ -15,6 +15,7 @@ import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from runbooks.pages.capture import OUTPUT_LIMIT, OutputCapture, TooMuchOutput
 from runbooks.pages.model import Block, Page
@@ -59,10 +60,12 @@ class PythonRunner:
         """Run a step once, and say what it wrote and how it failed."""
         try:
             code = self._compile(block)
-        except SyntaxError as error:
-            line = block.page_line(error.lineno or 1) if error.filename == self._filename else block.line
-            failure = Failure(_names(error), f"SyntaxError: {error.msg}", line)
-            return Outcome("", failure, f"SyntaxError: {error.msg}\n")
+        except Exception as error:  # also of the transform, and what compile() thinks of a NUL or deep nesting
+            number = error.lineno if isinstance(error, SyntaxError) and error.lineno else 1
+            said = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
+            return Outcome("", Failure(_names(error), said, block.page_line(number)), f"{said}\n")
+        if not Path(self._cwd).is_dir():
+            return Outcome("", Failure((), f"the working directory is gone: {self._cwd}", block.line))
         capture = OutputCapture()
         caught: BaseException | None = None
         with self._terminal(), capture:
@@ -91,14 +94,14 @@ class PythonRunner:
 
     def _compile(self, block: Block) -> types.CodeType:
         tree = ast.parse(block.code, self._filename)
+        node: Any
         for node in ast.walk(tree):
-            if isinstance(
-                node, ast.stmt | ast.expr | ast.excepthandler | ast.arg | ast.keyword | ast.alias | ast.pattern
-            ):
-                node.lineno = block.page_line(node.lineno)
-                node.end_lineno = block.page_line(node.end_lineno or node.lineno)
-                node.col_offset += block.indent
-                node.end_col_offset = (node.end_col_offset or 0) + block.indent
+            if hasattr(node, "lineno"):
+                node.lineno, node.end_lineno = block.page_line(node.lineno), block.page_line(node.end_lineno)
+                node.col_offset, node.end_col_offset = (
+                    node.col_offset + block.indent,
+                    node.end_col_offset + block.indent,
+                )
         if self._transform:
             self._transform(tree, block.code.encode(), self._filename)
         code: types.CodeType = compile(tree, self._filename, "exec", flags=self._flags, dont_inherit=True)
@@ -199,8 +202,11 @@ def _deadline(seconds: float) -> Iterator[None]:
     # It rings again every second, should a step's bare `except:` swallow the first one.
     remaining, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
-        yield
-    finally:
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:  # twice, should it have rung between the block's end and the line above
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         if remaining:

@@ -63,6 +63,7 @@ class Session:
         transform: Transform | None = None,
     ) -> None:
         self.page = page
+        self._closed = False
         environ = terminal_environment() if environ is None else dict(environ)
         cwd = (cwd or Path.cwd()).resolve()
         self._python = PythonRunner(page, environ, cwd, transform)
@@ -78,6 +79,7 @@ class Session:
 
     def close(self) -> None:
         """End the shell and what steps left running. A session that is closed runs nothing more."""
+        self._closed = True
         try:
             self._shell.close()
         finally:
@@ -90,8 +92,11 @@ class Session:
 
         Raises:
             ValueError: the block is not a step.
+            RuntimeError: the session has been closed.
             KeyboardInterrupt: the user interrupted it. The session can be closed, not continued.
         """
+        if self._closed:
+            raise RuntimeError(f"the session of {self.page.name} has ended")
         if block.kind is not Kind.STEP:
             raise ValueError(f"{self.page.name}:{block.line} is not a step")
         begun = time.perf_counter()
@@ -114,7 +119,7 @@ class Session:
         transcript = ""
         for number, command in enumerate(commands, 1):
             outcome = self._shell.run(command.code, command.lines, block.timeout)
-            transcript += "".join(f"$ {line}\n" for line in command.code.splitlines()) + outcome.output
+            transcript += f"$ {command.code}" + outcome.output
             last = block if number == len(commands) else replace(block, fails=None)
             error = self._judge(last, outcome, command.expected)
             if error:

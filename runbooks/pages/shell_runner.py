@@ -4,7 +4,7 @@ How it works. Bash reads a script that is a FIFO. For each step one line is writ
 the step's code. The file holds as many empty lines as the page has above the step, so bash's own line numbers are the
 page's. A step must stop at its first failing command, but the shell must live on: the first line sets ``errexit`` and
 an ERR trap, which bash runs first; at the step's own level the trap switches both off and returns from the file. What
-happened comes back through a second FIFO, which bash opens by its path: no descriptor of ours leaks into what a step starts.
+happened comes back through a second FIFO, which bash opens by its path: what a step starts inherits nothing of ours.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class ShellRunner:
     @staticmethod
     def _index(code: str, line: int | None, output: str, step: str, first: int) -> int:
         """Return the index of the code's line that failed."""
-        rows = code.splitlines()
+        rows = code.removesuffix("\n").split("\n")
         if line is None:  # a syntax error, say: then only bash's message knows the line
             told = re.findall(re.escape(step) + r": line (\d+):", output)
             line = int(told[-1]) if told else None
