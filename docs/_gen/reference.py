@@ -2,8 +2,8 @@
 
     python docs/_gen/reference.py
 
-writes the pages and fragments below. They are committed, so that the site builds without this script and a change shows in
-the diff; tests/site fails when one of them is not what the script would write now.
+writes the pages and fragments below. They are committed, so that the site builds without this script and a change shows
+in the diff; tests/site fails when one of them is not what the script would write now.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ def settings() -> str:
         limits = [getattr(limit, bound) for limit in field.metadata for bound in ("ge", "le") if hasattr(limit, bound)]
         default = "*required*" if field.is_required() else "none" if field.default is None else f"`{field.default}`"
         about = " ".join(written[name].docstring.value.split()).replace("``", "`")
+        kind += ", {} to {}".format(*limits) if limits else ""
         rows.append(
-            f"| `{key}`{{ #{key} }}<br>`{name.upper()}` | {about} | {kind}{', {} to {}'.format(*limits) if limits else ''}, "
-            f"{default} | {reader}, {when} | {restart} |"
+            f"| `{key}`{{ #{key} }}<br>`{name.upper()}` | {about} | {kind}, {default} | {reader}, {when} | {restart} |"
         )
     return SETTINGS_HEAD + "\n".join(rows) + SETTINGS_TAIL
 
@@ -95,14 +95,14 @@ def settings() -> str:
 SETTINGS_HEAD = """\
 ---
 title: Settings
-description: Every key of the configuration with its type, default, the process that reads it and what has to be restarted.
+description: Every key of the configuration with its type, default, the process that reads it and what to restart.
 ---
 <!-- Written by docs/_gen/reference.py from runbooks.settings.Settings. -->
 
 # Settings
 
-Keys as the JSON files have them, and below each the environment variable that overrides it. A variable counts only for a key that
-`config/base.json` or `config/{ENV_TARGET}.json` has.
+Keys as the JSON files have them, and below each the environment variable that overrides it. A variable counts only for
+a key that `config/base.json` or `config/{ENV_TARGET}.json` has.
 
 | Key, variable | What it is | Type, default | Read by | Restart |
 |---|---|---|---|---|
@@ -111,9 +111,10 @@ SETTINGS_TAIL = """
 
 Other keys are left alone: the files of a real installation have many more.
 
-**Where each is set** in the lab and in a Genonaut checkout: `config/base.json` has every key, `env/.env.shared` the servers that
-all targets share (`REDIS_URL`, `DATABASE_URL`, `API_PORT`), `env/.env.local-demo` the ComfyUI of this target (`COMFYUI_URL`,
-`COMFYUI_OUTPUT_DIR`). The order of the six layers: [architecture](../architecture.md#six-layers-of-configuration).
+**Where each is set** in the lab and in a Genonaut checkout: `config/base.json` has every key, `env/.env.shared` the
+servers that all targets share (`REDIS_URL`, `DATABASE_URL`, `API_PORT`), `env/.env.local-demo` the ComfyUI of this
+target (`COMFYUI_URL`, `COMFYUI_OUTPUT_DIR`). The order of the six layers:
+[architecture](../architecture.md#six-layers-of-configuration).
 
 A value that cannot be used is named with its file, line and key:
 
@@ -148,9 +149,10 @@ def cli() -> str:
 
     parts = [CLI_HEAD]
     for name, typer_app in (("runbooks", app), ("kernie-gen", kernie)):
-        for path, command in _commands(name, get_command(typer_app)):
-            parts.append(_command(path, command))
-    return "\n".join(parts)
+        command = get_command(typer_app)
+        for path, found, context in _commands(command, command.make_context(name, [], resilient_parsing=True)):
+            parts.append(_command(path, found, context))
+    return "\n".join(parts).rstrip() + "\n"
 
 
 CLI_HEAD = """\
@@ -162,47 +164,50 @@ description: Every command of runbooks and kernie-gen with its arguments and opt
 
 # Command line
 
-Exit codes, for every command: **0** fine, **1** something that was expected was not seen, **2** it could not, or was asked
-wrongly (one sentence says what, and what to do), **130** Ctrl-C.
+Exit codes, for every command: **0** fine, **1** something that was expected was not seen, **2** it could not, or was
+asked wrongly (one sentence says what, and what to do), **130** Ctrl-C.
 """
 
 
-def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
-    yield path, command
+def _commands(command: Any, context: Any) -> Iterator[tuple[str, Any, Any]]:
+    """A command and those below it, each with its path and the context that its help is made in."""
+    yield context.command_path, command, context
     for name, child in getattr(command, "commands", {}).items():
         if not child.hidden:
-            yield from _commands(f"{path} {name}", child)
+            _, loaded, _ = command.resolve_command(context, [name])
+            yield from _commands(loaded, loaded.make_context(name, [], parent=context, resilient_parsing=True))
 
 
-def _command(path: str, command: Any) -> str:
+def _command(path: str, command: Any, context: Any) -> str:
     level = "##" if " " not in path else "###"
     lines = [f"{level} `{path}` {{ #{path.replace(' ', '-')} }}", "", _prose(command.help or ""), ""]
-    arguments = [p for p in command.params if p.param_type_name == "argument"]
-    options = [p for p in command.params if p.param_type_name == "option" and not p.hidden and p.name not in SHELL_OPTIONS]
+    if path == "runbooks mock":
+        lines[-2:] = ["The same as [`kernie-gen`](#kernie-gen), with the same options.", ""]
+        return "\n".join(lines)
     if not getattr(command, "commands", {}):
-        words = [path, *(_metavar(argument) for argument in arguments), *(["[OPTIONS]"] if options else [])]
-        lines += [f"`{' '.join(words)}`", ""]
-    if arguments or options:
-        lines += ["| | What it does | Default |", "|---|---|---|"]
-        lines += [f"| `{_metavar(p)}` | {_cell(getattr(p, 'help', '') or '')} | {_default(p)} |" for p in arguments]
-        lines += [f"| {_names(p)} | {_cell(p.help or '')} | {_default(p)} |" for p in options]
-        lines.append("")
+        lines += [f"`{path} {' '.join(command.collect_usage_pieces(context))}`", ""]
+    rows = [_row(parameter, context) for parameter in command.params if parameter.name not in SHELL_OPTIONS]
+    rows = [row for row in rows if row]
+    if rows:
+        lines += ["| Name | What it does | Default |", "|---|---|---|", *rows, ""]
+    if command.epilog:
+        lines += [_prose(command.epilog), ""]
     return "\n".join(lines)
 
 
+KIND = re.compile(r"<(?:list\[)?(str|path|int|float)\W?[^>]*>")
+KINDS = {"str": "TEXT", "path": "PATH", "int": "NUMBER", "float": "NUMBER"}
 SHELL_OPTIONS = ("install_completion", "show_completion", "help")
 
 
-def _metavar(argument: Any) -> str:
-    name = (argument.metavar or argument.name).upper() + ("..." if argument.nargs == -1 else "")
-    return name if argument.required else f"[{name}]"
-
-
-def _names(option: Any) -> str:
-    names = ", ".join(f"`{name}`" for name in option.opts)
-    if option.secondary_opts:
-        names += " / " + ", ".join(f"`{name}`" for name in option.secondary_opts)
-    return names if option.is_flag else f"{names} {(option.metavar or option.type.name).upper()}"
+def _row(parameter: Any, context: Any) -> str:
+    if getattr(parameter, "hidden", False):
+        return ""
+    if parameter.param_type_name == "argument":
+        name = " ".join(parameter.get_usage_pieces(context))
+    else:
+        name = KIND.sub(lambda kind: KINDS[kind[1]], parameter.get_help_record(context)[0])
+    return f"| `{_cell(name)}` | {_cell(parameter.help or '')} | {_default(parameter)} |"
 
 
 def _default(parameter: Any) -> str:
@@ -211,9 +216,9 @@ def _default(parameter: Any) -> str:
         return "*required*"
     if default is None or default is False or default in ((), "") or callable(default):
         return ""
-    if default is True:
-        return f"`{parameter.opts[0]}`"
-    return f"`{getattr(default, 'value', default)}`"
+    if isinstance(default, float):
+        return f"`{default:g}`"
+    return f"`{parameter.opts[0] if default is True else getattr(default, 'value', default)}`"
 
 
 def _cell(text: str) -> str:
@@ -221,9 +226,13 @@ def _cell(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    # Typer keeps \f as the end of what users see, and wraps paragraphs as they stand in the source.
-    paragraphs = re.split(r"\n\s*\n", text.split("\f")[0].strip())
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    """Help text as Markdown: paragraphs joined, what is bold or indented in the terminal as code."""
+    shown = text.split("\f")[0].replace("\b", "").strip("\n")  # Typer's signs for "hide the rest" and "do not wrap"
+    paragraphs = []
+    for paragraph in re.split(r"\n\s*\n", shown):
+        words = " ".join(paragraph.split())
+        paragraphs.append(f"`{words}`" if paragraph.startswith("  ") else words)
+    return re.sub(r"\[/?bold\]", "`", "\n\n".join(paragraphs))
 
 
 GENERATED: dict[Path, Callable[[], str]] = {

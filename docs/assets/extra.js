@@ -7,6 +7,27 @@
 
   name(".md-search", { "aria-label": "Search this site" });
 
+  /* A section with a page of its own: Material takes the name of its list from a label that is empty then. */
+  for (const list of document.querySelectorAll("nav.md-nav[aria-labelledby]")) {
+    const link = list.parentElement.querySelector(":scope > .md-nav__container > a");
+    if (!link) continue;
+    list.removeAttribute("aria-labelledby");
+    list.setAttribute("aria-label", `Pages of ${link.textContent.trim()}`);
+  }
+
+  /* The frame of a copy button is no landmark; Material makes one for every block, when it comes into view. */
+  const frameButtons = () => name(".md-code__nav:not([role])", { role: "none" });
+  new MutationObserver(frameButtons).observe(document.body, { childList: true, subtree: true });
+  frameButtons();
+
+  /* The end of a printed line belongs to what was printed, so that a copy without it leaves no empty line. */
+  for (const printed of document.querySelectorAll(".highlight .go")) {
+    const next = printed.nextSibling;
+    if (next?.nodeType !== Node.TEXT_NODE || !next.data.startsWith("\n")) continue;
+    printed.append("\n");
+    next.deleteData(0, 1);
+  }
+
   /* A table or a figure wider than the screen scrolls inside its frame: let the keyboard reach it. */
   const frames = () => {
     for (const frame of document.querySelectorAll(".md-typeset__scrollwrap")) {

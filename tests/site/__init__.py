@@ -1,0 +1,1 @@
+"""The site: what was built, and how it behaves in a browser."""

@@ -1,0 +1,68 @@
+"""What stands in the built site, without a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from runbooks.settings import Settings
+from tests.site.built import Document, is_external, read_document, target_of
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="module")
+def documents(site: Path) -> dict[Path, Document]:
+    return {path: read_document(path) for path in sorted(site.rglob("*.html"))}
+
+
+def test_every_link_leads_to_a_page_and_an_anchor_that_exist(site: Path, documents: dict[Path, Document]) -> None:
+    broken = []
+    for document in documents.values():
+        for link in document.links:
+            target = target_of(site, document, link)
+            if target is None or link.startswith("javascript:"):
+                continue
+            file, anchor = target
+            if not file.is_file():
+                broken.append(f"{document.path.relative_to(site)}: {link}")
+            elif anchor and file in documents and anchor not in documents[file].ids:
+                broken.append(f"{document.path.relative_to(site)}: {link} (no such anchor)")
+    assert broken == []
+
+
+def test_nothing_is_loaded_from_another_host(site: Path, documents: dict[Path, Document]) -> None:
+    loaded = {f"{d.path.relative_to(site)}: {url}" for d in documents.values() for url in d.loads if is_external(url)}
+    for sheet in site.rglob("*.css"):
+        urls = re.findall(r"url\(\s*['\"]?([^)'\"]+)|@import\s+['\"]([^'\"]+)", sheet.read_text(encoding="utf-8"))
+        loaded |= {f"{sheet.name}: {url}" for pair in urls for url in pair if is_external(url)}
+    assert loaded == set()
+
+
+def test_every_page_says_in_a_sentence_of_its_own_what_it_is(site: Path, documents: dict[Path, Document]) -> None:
+    told: dict[str, Path] = {}
+    for path, document in documents.items():
+        if path.name == "404.html":
+            continue
+        assert document.description not in told, f"{path} and {told[document.description]} say the same"
+        told[document.description] = path
+
+
+def test_the_freeze_table_says_what_was_measured(site: Path, documents: dict[Path, Document]) -> None:
+    measured = json.loads((DATA / "freeze-matrix.json").read_text(encoding="utf-8"))
+    rows = documents[site / "architecture" / "index.html"].rows
+    table = [[cell.strip() for cell in row[1:]] for row in rows if {"OLD", "NEW"} & {cell.strip() for cell in row}]
+    assert table == list(measured["actions"].values())
+
+
+def test_every_setting_is_in_the_reference_with_its_variable(site: Path, documents: dict[Path, Document]) -> None:
+    first_cells = [row[0] for row in documents[site / "reference" / "settings" / "index.html"].rows]
+    for name in Settings.model_fields:
+        assert f"{name.replace('_', '-')}{name.upper()}" in first_cells
+
+
+def test_sources_of_the_site_are_not_published(site: Path) -> None:
+    assert [path for path in site.rglob("_*") if not path.name.startswith("_mkdocstrings")] == []

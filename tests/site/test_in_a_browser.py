@@ -1,0 +1,114 @@
+"""How the pages behave in a real browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route
+from pygments import formatters, highlight, lexers  # type: ignore[import-untyped]
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+COLOUR_RULES = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+
+
+def page_paths() -> list[str]:
+    """The path of every page as the site serves it, and of the page for a path that does not exist."""
+    sources = [
+        path.relative_to(DOCS) for path in sorted(DOCS.rglob("*.md")) if not str(path.relative_to(DOCS)).startswith("_")
+    ]
+    served = [path.parent if path.stem == "index" else path.with_suffix("") for path in sources]
+    return ["/" if str(path) == "." else f"/{path}/" for path in served] + ["/404.html"]
+
+
+def open_page(context: BrowserContext, site_url: str, path: str) -> tuple[Page, list[str]]:
+    """Open a page; the list fills with what it asks other hosts for."""
+    foreign: list[str] = []
+
+    def look(route: Route) -> None:
+        if route.request.url.startswith((site_url, "data:", "blob:")):
+            route.continue_()
+        else:
+            foreign.append(route.request.url)
+            route.abort()
+
+    context.route("**/*", look)
+    page = context.new_page()
+    page.goto(site_url + path, wait_until="load")
+    return page, foreign
+
+
+@pytest.mark.parametrize("path", page_paths())
+def test_a_page_has_no_accessibility_fault_in_either_scheme_on_desktop_or_phone(
+    context: BrowserContext, site_url: str, axe: str, path: str
+) -> None:
+    page, foreign = open_page(context, site_url, path)
+    page.add_script_tag(content=axe)
+    faults = []
+    for width, height in ((1280, 900), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"wider than a screen of {width} px"
+        page.emulate_media(color_scheme="light")
+        faults += [f"light, {width} px: {fault}" for fault in axe_faults(page, RULES)]
+        # The other scheme has the same page in other colours.
+        page.emulate_media(color_scheme="dark")
+        faults += [f"dark, {width} px: {fault}" for fault in axe_faults(page, COLOUR_RULES)]
+    assert "\n".join(faults) == ""
+    assert foreign == []
+
+
+def axe_faults(page: Page, rules: dict[str, Any]) -> list[str]:
+    """What axe finds, with up to three examples of each fault."""
+    found = page.evaluate("only => axe.run(document, {runOnly: only, resultTypes: ['violations']})", rules)
+    return [
+        f"{fault['id']} ({fault['help']}): {node['html'][:160]}"
+        for fault in found["violations"]
+        for node in fault["nodes"][:3]
+    ]
+
+
+def test_copying_a_console_block_copies_the_commands_alone(context: BrowserContext, site_url: str) -> None:
+    session = "$ make up\nkernie-gen  http://localhost:8189\nAPI         http://127.0.0.1:8001\n$ make down\nstopped\n"
+    coloured = highlight(session, lexers.BashSessionLexer(), formatters.HtmlFormatter(nowrap=True))
+
+    def with_session(route: Route) -> None:
+        response = route.fetch()
+        parts = re.split(r"(?<=<pre><span></span><code>)(.*?)(?=</code>)", response.text(), maxsplit=1, flags=re.DOTALL)
+        before, code, after = parts
+        assert "make" in code
+        route.fulfill(response=response, body=before + coloured + after)
+
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.route(f"{site_url}/", with_session)
+    page.goto(f"{site_url}/")
+    assert "kernie-gen  http://localhost:8189" in page.inner_text("pre > code")
+    page.click("pre .md-clipboard, pre .md-code__button")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == "make up\nmake down"
+
+
+def test_what_you_should_see_is_labelled_and_offers_no_copy_button(context: BrowserContext, site_url: str) -> None:
+    page, _ = open_page(context, site_url, "/pitfalls/lru-cache/")
+    output = page.locator(".language-output").first
+    assert "You should see" in output.evaluate("block => getComputedStyle(block, '::before').content")
+    assert output.locator(".md-clipboard, .md-code__button").filter(visible=True).count() == 0
+
+
+def test_a_step_that_changes_something_says_so_in_words(context: BrowserContext, site_url: str) -> None:
+    page, _ = open_page(context, site_url, "/runbooks/restart-the-worker/")
+    for kind, label in (("changes", "Changes something"), ("rollback", "Rolls back")):
+        block = page.locator(f".highlight.{kind}").first
+        assert label in block.evaluate("block => getComputedStyle(block, '::before').content")
+
+
+def test_the_search_finds_an_error_text(context: BrowserContext, site_url: str) -> None:
+    page, _ = open_page(context, site_url, "/")
+    page.click("[data-md-component=search-query]")
+    page.keyboard.type("Unable to determine primary image path")
+    page.wait_for_selector(".md-search-result__link")
+    first = page.locator(".md-search-result__item").first.inner_text()
+    assert "Troubleshooting" in first
