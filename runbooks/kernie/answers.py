@@ -9,6 +9,8 @@ from aiohttp import web
 
 from runbooks.kernie.mock import MOCK, Mock
 
+# Where a route leaves its JSON body for the journal.
+BODY = "kernie.body"
 JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 
@@ -29,9 +31,7 @@ def raw_json(body: bytes, status: int = 200) -> web.Response:
 
 def empty(status: int = 200) -> web.Response:
     """A response without body and content type."""
-    response = web.Response(status=status)
-    del response.headers["Content-Type"]
-    return response
+    return web.Response(status=status)
 
 
 async def json_body(request: web.Request) -> Any:
@@ -40,4 +40,6 @@ async def json_body(request: web.Request) -> Any:
     Raises:
         ValueError: if it is none; the answer is a plain 500 then, as on the real server.
     """
-    return json.loads(await request.text())
+    text = await request.text()
+    request[BODY] = text
+    return json.loads(text)

@@ -17,25 +17,26 @@ from runbooks.kernie.options import Options
 HELP = """A mock ComfyUI server: no GPU, no models, one command.
 
 It answers as ComfyUI 0.33 does, runs the prompts it is sent and writes PNG files that it draws itself. Point your
-client at the URL that it prints. To try it:
+client at the URL that it prints. For example:
 
     kernie-gen --port 8189 --output-dir ./output
 
-    curl http://127.0.0.1:8189/
-"""
-TAKEN = {errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL}
+    kernie-gen --models checkpoints=a.safetensors,b.safetensors --delay 5
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+    kernie-gen --fault slow:seconds=3,path=/history --fault oom:times=1
+
+What it is doing: GET / and GET /kernie/requests. Faults while it runs: POST /kernie/faults.
+"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command(help=HELP)
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to listen on. Anything but this machine's own is warned about.")
+        str, typer.Option(help="Address to listen on; any but this machine's own is warned about.")
     ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one and prints it.")
-    ] = 8189,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8189,
     output_dir: Annotated[Path | None, typer.Option(help="Where SaveImage writes.")] = None,
     input_dir: Annotated[Path | None, typer.Option(help="Where uploads go and LoadImage reads.")] = None,
     temp_dir: Annotated[Path | None, typer.Option(help="Where PreviewImage writes.")] = None,
@@ -43,25 +44,49 @@ def serve(
         Path | None, typer.Option(help="Holds output, input, temp and user unless they are given.")
     ] = None,
     delay: Annotated[float, typer.Option(min=0, help="Seconds that the run of a prompt takes at least.")] = 0.5,
+    speed: Annotated[float, typer.Option(min=0.001, help="Divides every wait of a run; 2 is twice as fast.")] = 1.0,
+    seed: Annotated[int | None, typer.Option(help="Makes ids, names and pictures repeatable.")] = None,
+    models: Annotated[
+        list[str] | None, typer.Option(help="FOLDER=NAME,NAME: exactly these models exist there. May be repeated.")
+    ] = None,
+    nodes: Annotated[list[str] | None, typer.Option(help="Module or file with own nodes. May be repeated.")] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="KIND or KIND:times=2,seconds=1,path=/view: a fault from the start. May be repeated."),
+    ] = None,
 ) -> None:
     """Start the mock and serve until Ctrl-C or SIGTERM."""
-    chosen = Options(
-        host=host,
-        port=port,
-        output_dir=output_dir,
-        input_dir=input_dir,
-        temp_dir=temp_dir,
-        delay=delay,
-        base_dir=base_dir or Options().base_dir,
-    )
     try:
+        chosen = Options(
+            host=host,
+            port=port,
+            base_dir=base_dir or Options().base_dir,
+            output_dir=output_dir,
+            input_dir=input_dir,
+            temp_dir=temp_dir,
+            delay=delay,
+            speed=speed,
+            seed=seed,
+            models=dict(_bound(text) for text in models or ()),
+            nodes=tuple(nodes or ()),
+            faults=tuple(fault or ()),
+        )
         asyncio.run(_serve(chosen))
     except KernieError as error:
         typer.echo(f"{error.what}\n{error.do}", err=True)
         raise typer.Exit(2) from None
 
 
+def _bound(text: str) -> tuple[str, tuple[str, ...]]:
+    """`checkpoints=a,b` as folder and names; nothing after the sign means none."""
+    folder, sign, names = text.partition("=")
+    if not folder or not sign:
+        raise KernieError(f"--models cannot read {text!r}.", "Write --models FOLDER=NAME,NAME (or FOLDER= for none).")
+    return folder, tuple(name for name in names.split(",") if name)
+
+
 async def _serve(options: Options) -> None:
+    # Imported here so that --help and mistakes are answered at once.
     from runbooks.kernie.accesslog import write_line
     from runbooks.kernie.server import serving
 
@@ -73,25 +98,24 @@ async def _serve(options: Options) -> None:
     try:
         async with serving(options) as (url, mock):
             if not options.is_loopback:
-                typer.echo(f"Careful: {options.host} lets other machines use this server.", err=True)
+                typer.echo(f"Careful: on {options.host}, other machines can use this server.", err=True)
             write_line(f"kernie-gen, a mock ComfyUI server, listens on {url}")
             write_line(f"Output folder: {mock.folders.output}")
-            write_line(f"Mode: mock, a prompt takes at least {options.delay:g} s. Ctrl-C stops it.")
+            write_line(f"Mode: mock; a prompt takes at least {options.delay:g} s. Ctrl-C stops it.")
             await stop.wait()
     except OSError as error:
-        if error.errno in TAKEN:
-            raise KernieError(_taken(options, error), "Stop it, or choose another one with --port.") from None
-        raise KernieError(
-            f"Cannot start: {error.strerror}: {error.filename}.", "Choose a folder that you may write to."
-        ) from None
+        raise _mendable(options, error) from None
 
 
-def _taken(options: Options, error: OSError) -> str:
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"{options.host} is not an address of this machine."
-    if error.errno == errno.EACCES:
-        return f"You may not listen on port {options.port}."
-    return f"Port {options.port} is taken{_holder(options.port)}."
+def _mendable(options: Options, error: OSError) -> KernieError:
+    """What the user did or met, in one sentence."""
+    if error.errno == errno.EADDRINUSE:
+        return KernieError(f"Port {options.port} is taken{_holder(options.port)}.", "Stop that, or choose --port.")
+    if error.errno == errno.EADDRNOTAVAIL or error.filename is None:
+        return KernieError(
+            f"Cannot listen on {options.host}:{options.port}: {error.strerror}.", "Choose --host or --port."
+        )
+    return KernieError(f"Cannot use {error.filename}: {error.strerror}.", "Choose a folder that you may write to.")
 
 
 def _holder(port: int) -> str:

@@ -22,4 +22,6 @@ class InterruptedRunError(Exception):
 
 
 class OutOfMemoryError(Exception):
-    """The accelerator's memory is used up: raised by the fault `oom`, never for real."""
+    """The accelerator's memory is used up, which a mock has none of: a fault on demand, or a picture beyond reason."""
+
+    comfyui_name = "torch.OutOfMemoryError"

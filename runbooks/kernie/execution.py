@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
+import logging
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from runbooks.kernie.mock import Mock
 
 
+LOG = logging.getLogger("kernie-gen")
+
+
 def now_ms() -> int:
     """Milliseconds since 1970."""
     return int(time.time() * 1000)
@@ -37,6 +43,8 @@ class Executor:
         self.cache = ResultCache()
         self._interrupt = asyncio.Event()
         self._forget = False
+        self.idle = asyncio.Event()
+        self.idle.set()
         # The client whose prompt runs, and the node that runs: a client that connects meanwhile is told.
         self.client: object = None
         self.current_node: str | None = None
@@ -53,7 +61,9 @@ class Executor:
         """Run prompts for ever."""
         while True:
             entry = await self._mock.queue.take()
+            self.idle.clear()
             await self.run(entry)
+            self.idle.set()
             # Lets requests be answered between two prompts, however many wait.
             await asyncio.sleep(0)
 
@@ -65,7 +75,12 @@ class Executor:
             self.cache.clear()
         self.client = entry.extra_data.get("client_id")
         run = PromptRun(self._mock, self, entry, self._interrupt)
-        await run.execute()
+        try:
+            await run.execute()
+        except Exception:
+            # A fault of the mock itself must not stop it from serving.
+            LOG.exception("prompt %s could not be run", entry.prompt_id)
+            run.status.update(status_str="error", completed=False)
         self.current_node = None
         self._mock.counts["completed" if run.status["completed"] else "failed"] += 1
         self._mock.queue.done(Record(entry, run.outputs, run.meta, run.status))
@@ -107,7 +122,7 @@ class PromptRun:
             prompt,
             self.entry.outputs,
             lambda node_id: self._cache.get(node_id) is not None,
-            lambda node_id: self.kind(node_id).is_output,
+            self.kind,
         )
         self._spread_delay(schedule)
         while len(schedule):
@@ -138,10 +153,11 @@ class PromptRun:
         try:
             inputs = self._inputs_of(node_id)
             result = await self._call(node_id, inputs)
+            json.dumps(result.ui)
         except InterruptedRunError:
             self._stopped(node_id)
             return False
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._failed(node_id, inputs, error)
             return False
         self._executed.insert(0, node_id)
@@ -156,6 +172,9 @@ class PromptRun:
             return Result((Block(),) * len(kind.outputs))
         run = NodeRun(self, node_id, 0.0 if self._by_step and not kind.samples else self._share)
         run.check()
+        self.mock.faults.before_node(kind)
+        if kind.is_output:
+            self.maybe_drop_sockets()
         if not kind.samples:
             await run.sleep(run.share / self.mock.options.speed, scaled=False)
         if inspect.iscoroutinefunction(kind.run):
@@ -163,6 +182,12 @@ class PromptRun:
         else:
             given = await asyncio.to_thread(kind.run, run, **inputs)
         return given if isinstance(given, Result) else Result(tuple(given or ()))
+
+    def maybe_drop_sockets(self) -> None:
+        """In the middle of the run, if the fault `drop_socket` strikes."""
+        if self.mock.faults.active and self.mock.faults.during_run("drop_socket"):
+            for session in self.mock.sessions.all():
+                session.drop()
 
     def _inputs_of(self, node_id: str) -> dict[str, Any]:
         """The values of the inputs that the node declares; what it does not know is ignored."""
@@ -216,10 +241,9 @@ class PromptRun:
         about = {"prompt_id": self.entry.prompt_id, "node_id": node_id, "node_type": kind, "executed": self._executed}
         self._end_badly("execution_interrupted", about, broadcast=True)
 
-    def _failed(self, node_id: str, inputs: dict[str, Any], error: Exception) -> None:
+    def _failed(self, node_id: str, inputs: dict[str, Any], error: BaseException) -> None:
         message, name = f"{error}\n", type_name(error)
         if isinstance(error, OutOfMemoryError):
-            name = "torch.OutOfMemoryError"
             message += "This error means you ran out of memory on your GPU.\n"
         lines = traceback.format_tb(error.__traceback__)
         shown = {name: [_shown(value)] for name, value in (inputs | self._hidden_of(node_id)).items()}
@@ -288,6 +312,8 @@ class NodeRun:
         self.memory = prompt_run.mock.executor.cache.memory(node_id, self.class_type)
         self.share = share
         self.mock = prompt_run.mock
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
 
     @property
     def wants_previews(self) -> bool:
@@ -320,13 +346,29 @@ class NodeRun:
             await asyncio.sleep(0)
 
     def progress(self, value: float, maximum: float, preview: Image.Image | None = None) -> None:
-        """Tell clients how far the node is."""
+        """Tell clients how far the node is. Raises InterruptedRunError if the prompt is to stop."""
         self.check()
+        self._on_loop(self._tell_progress, value, maximum, preview)
+
+    def _tell_progress(self, value: float, maximum: float, preview: Image.Image | None) -> None:
         self._run.progress.step(self.node_id, value, maximum, preview)
+        self._run.maybe_drop_sockets()
 
     def text(self, text: str) -> None:
         """Show a text at the node."""
-        self.mock.sessions.send_bytes(text_frame(self.node_id, text), self._run.entry.extra_data.get("client_id"))
+        client = self.extra_data.get("client_id")
+        self._on_loop(self.mock.sessions.send_bytes, text_frame(self.node_id, text), client)
+
+    def _on_loop(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Call on the event loop's thread: plain functions of nodes run in others."""
+        if threading.get_ident() == self._thread:
+            function(*arguments)
+        else:
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def wait(self, seconds: float) -> None:
+        """As `sleep`, for nodes that are plain functions."""
+        asyncio.run_coroutine_threadsafe(self.sleep(seconds), self._loop).result()
 
     @staticmethod
     async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:

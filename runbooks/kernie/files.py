@@ -18,6 +18,8 @@ FOLDER_TYPES = ("output", "input", "temp")
 class OutsideFolderError(Exception):
     """A path that leaves the folder it belongs to."""
 
+    comfyui_name = "Exception"
+
 
 @dataclass(frozen=True)
 class SaveTarget:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from runbooks.kernie.nodes.registry import NodeType
 
-def links_of(node: dict[str, Any], prompt: dict[str, Any]) -> list[str]:
-    """Ids of the nodes that a node's inputs are linked to, in the inputs' order."""
+
+def links_of(node: dict[str, Any], kind: NodeType) -> list[str]:
+    """Ids of the nodes that a node's declared inputs are linked to, in the order of the prompt."""
     return [
         value[0]
-        for value in node["inputs"].values()
-        if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and value[0] in prompt
+        for name, value in node["inputs"].items()
+        if isinstance(value, list) and (name in kind.required or name in kind.optional)
     ]
 
 
@@ -22,7 +24,7 @@ class Schedule:
         prompt: the graph.
         outputs: the output nodes wanted.
         cached: tells of a node that its result is known; nothing above it is scheduled then.
-        is_output: tells of a node that it is an output node.
+        kind_of: the type of a node.
     """
 
     def __init__(
@@ -30,9 +32,9 @@ class Schedule:
         prompt: dict[str, Any],
         outputs: Iterable[str],
         cached: Callable[[str], bool],
-        is_output: Callable[[str], bool],
+        kind_of: Callable[[str], NodeType],
     ) -> None:
-        self._is_output = is_output
+        self._kind_of = kind_of
         self._blockers: dict[str, set[str]] = {}
         self._blocked: dict[str, list[str]] = {}
         for output in outputs:
@@ -44,11 +46,14 @@ class Schedule:
             node_id = stack.pop()
             if node_id in self._blockers:
                 continue
-            above = [] if cached(node_id) else [each for each in links_of(prompt[node_id], prompt) if not cached(each)]
+            above = [] if cached(node_id) else self._links(prompt, node_id, cached)
             self._blockers[node_id] = set(above)
             for each in dict.fromkeys(above):
                 self._blocked.setdefault(each, []).append(node_id)
             stack += above
+
+    def _links(self, prompt: dict[str, Any], node_id: str, cached: Callable[[str], bool]) -> list[str]:
+        return [each for each in links_of(prompt[node_id], self._kind_of(node_id)) if not cached(each)]
 
     def __len__(self) -> int:
         return len(self._blockers)
@@ -80,5 +85,5 @@ class Schedule:
 
     def _reaches_output(self, node_id: str, distance: int) -> bool:
         if distance == 0:
-            return self._is_output(node_id)
+            return self._kind_of(node_id).is_output
         return any(self._reaches_output(each, distance - 1) for each in self._blocked.get(node_id, ()))

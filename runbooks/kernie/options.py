@@ -26,6 +26,7 @@ class Options:
         seed: makes what is random (ids, names of temp files) repeatable, and varies the pictures.
         models: folder -> names that exist there. A folder that is missing here accepts any name.
         nodes: modules or files with own nodes.
+        faults: faults that are on from the start, as `--fault` takes them.
         log: write the access log to standard output.
     """
 
@@ -41,6 +42,7 @@ class Options:
     seed: int | None = None
     models: dict[str, tuple[str, ...]] = field(default_factory=dict)
     nodes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
     log: bool = True
 
     @property

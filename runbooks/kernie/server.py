@@ -5,33 +5,48 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
 from runbooks.kernie.accesslog import UvicornAccessLogger
-from runbooks.kernie.answers import empty
+from runbooks.kernie.answers import BODY, empty, json_answer
+from runbooks.kernie.faults import Fault
 from runbooks.kernie.mock import MAX_UPLOAD, MOCK, Mock
 from runbooks.kernie.options import Options
-from runbooks.kernie.routes import info, prompt, queue, root, socket, view
+from runbooks.kernie.routes import info, jobs, kernie, prompt, queue, root, socket, upload, userdata, view
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # Also reachable under /api, as on the real server.
-ROUTES = (prompt, queue, info, view, socket)
+ROUTES = (prompt, queue, info, view, upload, userdata, socket)
 LOG = logging.getLogger("kernie-gen")
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Malformed requests are answered 500 and are everyday here: their traceback is shown for level DEBUG only."""
+    if record.exc_info and record.exc_info[1] is not None and not LOG.isEnabledFor(logging.DEBUG):
+        error = record.exc_info[1]
+        record.msg = f"{record.getMessage()}: {type(error).__name__}: {error}"
+        record.args = record.exc_info = None
+    return True
+
+
+LOG.addFilter(_in_one_line)
 
 
 def build(options: Options) -> web.Application:
     """The application. Folders are created and the executor is started with it."""
-    app = web.Application(middlewares=[same_origin], client_max_size=MAX_UPLOAD)
+    app = web.Application(middlewares=[journalled, same_origin], client_max_size=MAX_UPLOAD)
     app.cleanup_ctx.append(lambda app: _running(app, options))
     for room in ROUTES:
         for route in room.ROUTES:
             assert isinstance(route, web.RouteDef)
             for path in (route.path, f"/api{route.path}"):
-                app.router.add_route(route.method, path, route.handler, **route.kwargs)
-    app.add_routes(root.ROUTES)
+                web.RouteDef(route.method, path, route.handler, route.kwargs).register(app.router)
+    for room in (root, jobs, kernie):
+        app.add_routes(room.ROUTES)
     app.router.add_get("/{path:.*}", no_such_file)
     return app
 
@@ -51,6 +66,43 @@ async def no_such_file(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(status=404)
     await response.prepare(request)
     return response
+
+
+@web.middleware
+async def journalled(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Note what arrived, and let it meet the faults that are switched on."""
+    if request.path.startswith("/kernie/"):
+        return await handler(request)
+    mock, started, status = request.app[MOCK], time.monotonic(), 500
+    try:
+        fault = mock.faults.for_request(request.method, request.path) if mock.faults.active else None
+        response = await (handler(request) if fault is None else struck(fault, request, handler))
+        status = response.status
+    except web.HTTPException as answer:
+        status = answer.status
+        raise
+    finally:
+        seconds = time.monotonic() - started
+        mock.journal.note(request.method, request.path, request.query_string, request.get(BODY), status, seconds)
+    return response
+
+
+async def struck(fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer as the fault wants it."""
+    if fault.kind == "slow":
+        await asyncio.sleep(fault.seconds)
+    elif fault.kind == "hang":
+        await request.app[MOCK].faults.hang()
+    elif fault.kind == "refuse":
+        if request.transport is not None:
+            request.transport.abort()
+        raise asyncio.CancelledError
+    elif fault.kind == "500":
+        return web.Response(status=500, text="500 Internal Server Error\n\nServer got itself in trouble")
+    elif fault.kind == "full_queue":
+        error = {"type": "queue_full", "message": "The queue is full", "details": "", "extra_info": {}}
+        return json_answer({"error": error, "node_errors": {}}, 503)
+    return await handler(request)
 
 
 @web.middleware

@@ -19,16 +19,24 @@ from runbooks.kernie.nodes.values import Pictures
 
 NODES = Nodes()
 METADATA = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
+MAX_KEYWORD = 79
 SAVE_LEVEL = 4
 PREVIEW_LEVEL = 1
 
 
 def png_metadata(prompt: dict[str, Any], extra_pnginfo: dict[str, Any]) -> PngInfo:
     """The text chunks that ComfyUI writes: `prompt`, and each of `extra_pnginfo` (such as `workflow`), as JSON."""
+    chunks = {"prompt": prompt, **extra_pnginfo}
+    return png_texts({name: json.dumps(value) for name, value in chunks.items()})
+
+
+def png_texts(texts: dict[str, str]) -> PngInfo:
+    """Text chunks by keyword. Keywords that PNG cannot hold are cut or left out."""
     metadata = PngInfo()
-    metadata.add_text("prompt", json.dumps(prompt))
-    for name, value in extra_pnginfo.items():
-        metadata.add_text(name, json.dumps(value))
+    for name, text in texts.items():
+        keyword = name.encode("latin-1", "ignore").decode("latin-1")[:MAX_KEYWORD]
+        if keyword:
+            metadata.add_text(keyword, text)
     return metadata
 
 
@@ -40,17 +48,20 @@ def write_pictures(run: Any, pictures: Pictures, prefix: str, kind: str, level: 
     for index, frame in enumerate(pictures.frames):
         counter = target.counter + index
         filename = f"{target.name.replace('%batch_num%', str(index))}_{counter:05}_.png"
-        _write(target.folder / filename, frame, metadata, level)
+        data = png_bytes(frame, metadata, level)
+        if run.mock.faults.during_run("truncated_image"):
+            data = data[: len(data) // 2]
+        (target.folder / filename).write_bytes(data)
         run.mock.folders.remember(target, counter)
         saved.append({"filename": filename, "subfolder": target.subfolder, "type": kind})
     return saved
 
 
-def _write(path: Path, frame: Image.Image, metadata: PngInfo, level: int) -> None:
-    """Write the file in one piece: whoever sees its name finds it whole."""
+def png_bytes(frame: Image.Image, metadata: PngInfo, level: int) -> bytes:
+    """The picture as a PNG file."""
     data = io.BytesIO()
     frame.save(data, "PNG", pnginfo=metadata, compress_level=level)
-    path.write_bytes(data.getvalue())
+    return data.getvalue()
 
 
 @NODES.node(

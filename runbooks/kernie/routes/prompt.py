@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from typing import Any
 
 from aiohttp import web
@@ -38,7 +37,7 @@ async def submit(request: web.Request) -> web.Response:
         return _rejected(fault("no_prompt", "No prompt provided", "No prompt provided"))
     prompt_id = body.get("prompt_id")
     if prompt_id is None:
-        prompt_id = str(uuid.uuid4())
+        prompt_id = mock.new_id()
     elif not (isinstance(prompt_id, str) and CANONICAL_ID.fullmatch(prompt_id)):
         details = "prompt_id must be a UUID string in canonical lowercase hyphenated form; "
         details += "omit it to let the server generate one"
@@ -62,7 +61,8 @@ def _number(mock: Mock, body: Any) -> float:
         return float(body["number"])
     number = mock.number
     mock.number += 1
-    return -number if body.get("front") else number
+    # A list is a body without prompt, not a broken one: no .get() here.
+    return -number if "front" in body and body["front"] else number  # noqa: RUF019
 
 
 def _extra_data(request: web.Request, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

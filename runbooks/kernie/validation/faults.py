@@ -117,6 +117,8 @@ def broke_inside(name: str, config: list[Any], link: list[Any], error: Exception
 
 
 def type_name(error: BaseException) -> str:
-    """The exception's type with its module, unless that is builtins."""
+    """The exception's type with its module, unless that is builtins; or what the real server has in its place."""
     kind = type(error)
+    if isinstance(name := getattr(kind, "comfyui_name", None), str):
+        return name
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,18 @@
+"""Everything in which the mock differs from ComfyUI 0.33 on purpose, with the reason. Keep this list short."""
+
+from __future__ import annotations
+
+DIFFERENCES: tuple[tuple[str, str], ...] = (
+    ("GET / answers with JSON that says what this is.", "There is no frontend, and a probe wants to know."),
+    ("Routes below /kernie.", "Faults, the journal and reset are for testers."),
+    ("Any model name is accepted, and listed from then on.", "A tester has no models; --models binds a folder."),
+    ("Pictures are drawn from seed, prompt and size.", "No model runs."),
+    ("/system_stats tells of this machine; deploy_environment is kernie-gen.", "One must be able to tell the mock."),
+    ("More than 64 megapixels in one step is out of memory.", "The mock's own memory stays bounded."),
+    ("A client that leaves 32 MiB unread is disconnected.", "The mock's own memory stays bounded."),
+    ("client_id as list or object is taken, and nobody is told.", "The real server stops accepting connections."),
+    ("An older socket of the same client closing leaves the newer one alone.", "On the real server it can cut it off."),
+    ("Two waiting prompts with the same number and id always get 500.", "There it depends on their places in a heap."),
+    ("LoadImage sees nothing outside its folder.", "A mock on a developer's machine must not read other files."),
+    ("Tooltips and descriptions are left out of /object_info.", "They are texts of others; the shape is kept."),
+)
