@@ -21,10 +21,12 @@ class PageEnvironment:
     Attributes:
         variables: environment variables on top of pytest's own; None as a value takes the variable away.
         cwd: the working directory of the first step; pytest's root directory by default.
+        shown: texts of this run, and what the pages show in their place: ``{"localhost:41234": "localhost:8189"}``.
     """
 
     variables: Mapping[str, str | None] = field(default_factory=dict)
     cwd: Path | None = None
+    shown: Mapping[str, str] = field(default_factory=dict)
 
 
 @pytest.hookspec(firstresult=True)

@@ -123,7 +123,7 @@ class PageRun:
             else:
                 environ[key] = value
         cwd = environment.cwd or self._node.config.rootpath
-        session = Session(self.page, environ=environ, cwd=cwd, transform=_rewrite_asserts)
+        session = Session(self.page, environ=environ, cwd=cwd, transform=_rewrite_asserts, shown=environment.shown)
         self._session = self._stack.enter_context(session)
 
     def _enter_environment(self) -> PageEnvironment:

@@ -52,6 +52,8 @@ class Session:
         environ: the whole environment of the steps; ``terminal_environment()`` by default.
         cwd: the working directory of the first step; the current one by default.
         transform: changes the syntax tree of a Python step before it is compiled (pytest's assertion rewriting).
+        shown: texts of this run, and what the page shows in their place (a port of this run: the usual one).
+            Outputs are compared so.
     """
 
     def __init__(
@@ -61,8 +63,11 @@ class Session:
         environ: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         transform: Transform | None = None,
+        shown: Mapping[str, str] | None = None,
     ) -> None:
         self.page = page
+        # The longest first: one text may be part of another.
+        self._shown = sorted((shown or {}).items(), key=lambda pair: -len(pair[0]))
         self._closed = False
         environ = terminal_environment() if environ is None else dict(environ)
         cwd = (cwd or Path.cwd()).resolve()
@@ -140,6 +145,8 @@ class Session:
             return self._failed(failure, failure.message)
         if expected is None:
             return None
+        for text, shown in self._shown:
+            seen = seen.replace(text, shown)
         mismatch = compare(expected.text, seen)
         if mismatch is None:
             return None
