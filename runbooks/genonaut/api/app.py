@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError, DBAPIError
 
@@ -40,6 +43,7 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
     app.state.store = store
     app.state.queue = queue
     app.include_router(router)
+    app.add_exception_handler(RequestValidationError, _request_refused)
     app.add_exception_handler(DataError, _value_refused)
     app.add_exception_handler(DBAPIError, _store_down)
     return app
@@ -49,6 +53,14 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     app.state.store.close()
+
+
+async def _request_refused(_request: Request, error: Exception) -> Response:
+    """FastAPI's own answer, also when what it quotes of the request cannot stand in JSON."""
+    errors = error.errors() if isinstance(error, RequestValidationError) else ()
+    quoted = json.loads(json.dumps(jsonable_encoder(errors)), parse_constant=str)
+    text = json.dumps({"detail": quoted}, ensure_ascii=False, separators=(",", ":"))
+    return Response(text.encode("utf-8", "backslashreplace"), 422, media_type="application/json")
 
 
 async def _value_refused(_request: Request, error: Exception) -> JSONResponse:

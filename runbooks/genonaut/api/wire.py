@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -55,6 +56,13 @@ class JobRequest(BaseModel):
         if not isinstance(params, dict):
             return given
         return {key: params[key] for key in _PARAMS if params.get(key) is not None} | given
+
+    @model_validator(mode="after")
+    def _check_that_it_is_storable(self) -> JobRequest:
+        """Python's JSON reader lets through what no JSON may hold: NaN, infinity and half a character."""
+        free = [self.params, self.sampler_params, [lora.model_dump() for lora in self.lora_models]]
+        json.dumps(free, ensure_ascii=False, allow_nan=False).encode()
+        return self
 
     def columns(self) -> dict[str, Any]:
         """The job as the job store has it. What describes the picture stands in ``params`` as well."""
