@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
+from runbooks.cli.output import console, print_json, show_error
 from runbooks.drift import words_of_files
 from runbooks.errors import UserError
 from runbooks.settings import read_layers
@@ -95,56 +95,54 @@ class Shown:
 
     as_json: bool
 
-    @property
-    def _out(self) -> Console:
-        return Console(stderr=self.as_json, highlight=False, markup=False, soft_wrap=True)
-
     def plan(self, plan: RestartPlan, timeout: float, verify_job: bool) -> None:
         """What was found and will be done."""
-        for line in words_of_plan(plan, timeout, verify_job):
-            self._out.print(line)
+        self._say(words_of_plan(plan, timeout, verify_job))
 
     def dry_run(self, plan: RestartPlan) -> int:
         """The end of ``--dry-run``: what is in the way, and the exit code."""
-        for obstacle in plan.in_the_way:
-            self._out.print(f"In the way: {obstacle.what}\n  {obstacle.do}")
+        self._say(f"In the way: {obstacle.what}\n  {obstacle.do}" for obstacle in plan.in_the_way)
         if not plan.in_the_way:
-            self._out.print("Dry run: nothing was touched.")
+            self._say(["Dry run: nothing was touched."])
         self._json(ok=not plan.in_the_way, plan=plan.as_json())
         return 1 if plan.in_the_way else 0
 
     def result(self, plan: RestartPlan, result: Restarted) -> None:
         """What was done."""
-        for line in words_of_result(result):
-            self._out.print(line)
+        self._say(words_of_result(result))
         self._json(ok=result.proven, plan=plan.as_json(), result=result.as_json())
 
     def error(self, error: UserError) -> None:
         """Why it was not done, and what to do."""
-        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"{error.what}\n{error.do}")
+        show_error(error)
         kind = error.kind if isinstance(error, RestartError) else "error"
         self._json(ok=False, error={"kind": kind, "what": error.what, "do": error.do})
 
+    def _say(self, lines: Iterable[str]) -> None:
+        out = console(stderr=self.as_json)
+        for line in lines:
+            out.print(line, markup=False)
+
     def _json(self, **parts: object) -> None:
         if self.as_json:
-            typer.echo(json.dumps({"ok": None, "plan": None, "result": None, "error": None, **parts}, indent=2))
+            print_json({"ok": None, "plan": None, "result": None, "error": None, **parts})
 
     @contextmanager
     def progress(self) -> Iterator[Listener]:
         """A live line on a terminal; elsewhere a line for each thing that is newly waited for."""
-        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        out = console(stderr=True)
         said: set[tuple[str, str]] = set()
-        with console.status("") as status:
+        with out.status("") as status:
 
             def listen(progress: Progress) -> None:
                 line = f"{_PHASES[progress.phase]} {progress.says}"
                 if progress.done:
-                    console.print(f"{line} ({progress.seconds:.1f} s)" if progress.seconds else line)
-                elif console.is_terminal:
-                    status.update(f"{line} … {progress.seconds:.0f} s")
+                    out.print(f"{line} ({progress.seconds:.1f} s)" if progress.seconds else line, markup=False)
+                elif out.is_terminal:
+                    status.update(Text(f"{line} … {progress.seconds:.0f} s"))
                 elif (progress.phase, progress.says) not in said:
                     said.add((progress.phase, progress.says))
-                    console.print(line)
+                    out.print(line, markup=False)
 
             yield listen
 

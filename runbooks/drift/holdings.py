@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from runbooks.drift.redact import redact
 from runbooks.settings.layers import Layer, Layers, Origin, Value, env_files, read_env_file, variable_of
+
+# A start is known to 10 ms, a file's date to 4; and reading its files is never the first thing that a process does.
+_BEFORE_IT_READS = timedelta(milliseconds=50)
 
 
 class Certainty(StrEnum):
@@ -103,7 +106,7 @@ def changed_files(layers: Layers, since: datetime) -> dict[Path, datetime]:
         except OSError:
             continue
         when = datetime.fromtimestamp(max(status.st_mtime, status.st_ctime), UTC)
-        if when > since:
+        if when > since + _BEFORE_IT_READS:
             found[path] = when
     return found
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from runbooks.workers import read_command
 from tests.support.waiting import wait_until
 
 HERE = Path(__file__).parent
+STANDIN = HERE / "standin" / "celery"
 OLD = "http://localhost:8000"
 NEW = "http://localhost:8189"
 ARGV = ["-A", "genonaut.worker.queue_app:celery_app", "worker", "--loglevel=info", "--queues=default,generation"]
@@ -67,12 +68,14 @@ class Installation:
         """Start a worker as the real Makefile does, from a shell that exported some variables: the pid of make."""
         return self.run(["make", f"celery-{name}"], exported, log)
 
-    def standin(self, target: str = "local-demo", argv: list[str] = ARGV, **exported: str) -> ProcessView:
-        """Start something that looks like a worker; returns when it is ready."""
-        command = [sys.executable, str(HERE / "standin" / "celery"), *argv]
+    def standin(
+        self, target: str = "local-demo", argv: Sequence[str] = ARGV, program: Path = STANDIN, **exported: str
+    ) -> ProcessView:
+        """Start something that looks like a worker; returns when it is there."""
+        command = [sys.executable, str(program), *argv]
         log = self.root / "logs" / f"standin-{len(self._started)}.log"
         pid = self.run(command, {"ENV_TARGET": target, "COMFYUI_URL": OLD, **exported}, log)
-        wait_until(lambda: log.exists() and "ready" in log.read_text(), 10, "the stand-in to be ready")
+        wait_until(lambda: "ComfyUI URL" in log.read_text(), 10, "the stand-in to be there")
         view = look_at(pid)
         assert view is not None
         return view

@@ -27,10 +27,10 @@ from runbooks.workers.supervisor import (
     who_keeps,
 )
 from tests.support.waiting import wait_until
-from tests.workers.installation import ARGV, HERE, Installation
+from tests.workers.installation import ARGV, STANDIN, Installation
 
 DOCKER_ID = "4f" * 32
-STANDIN = [sys.executable, str(HERE / "standin" / "celery"), *ARGV]
+COMMAND = [sys.executable, str(STANDIN), *ARGV]
 
 
 def main_pid_is(pid: int | None) -> Callable[[str, bool], int | None]:
@@ -193,7 +193,7 @@ def test_a_worker_in_the_background_is_kept_by_nobody(no_broker: Installation) -
 def test_a_worker_below_supervisord_is_refused_with_the_right_command(no_broker: Installation) -> None:
     no_broker.write("supervisord", "import subprocess, sys\nsubprocess.run(sys.argv[1:])\n")
     supervisor = no_broker.run(
-        [sys.executable, "supervisord", "/bin/sh", "-c", '"$@"; exit $?', "sh", *STANDIN],
+        [sys.executable, "supervisord", "/bin/sh", "-c", '"$@"; exit $?', "sh", *COMMAND],
         {"ENV_TARGET": "local-demo", "SUPERVISOR_PROCESS_NAME": "worker", "SUPERVISOR_GROUP_NAME": "demo"},
     )
     no_broker.ready(1)
@@ -208,7 +208,7 @@ def test_a_worker_below_supervisord_is_refused_with_the_right_command(no_broker:
 @pytest.fixture
 def terminal(no_broker: Installation) -> str:
     """A worker that somebody started with make in a terminal; the terminal's name."""
-    no_broker.write("Makefile", f"celery-demo:\n\t@ENV_TARGET=local-demo COMFYUI_URL=old {' '.join(STANDIN)}; true\n")
+    no_broker.write("Makefile", f"celery-demo:\n\t@ENV_TARGET=local-demo COMFYUI_URL=old {' '.join(COMMAND)}; true\n")
     ours, theirs = os.openpty()
     name = os.ttyname(theirs)
 
