@@ -8,8 +8,6 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
 from runbooks import Target
 from runbooks.pages.hookspecs import PageEnvironment
 from runbooks.pages.model import Page
@@ -21,7 +19,7 @@ def stack(state: str) -> Iterator[PageEnvironment]:
     from runbooks.lab import Lab
 
     folder = Path(tempfile.mkdtemp(prefix="genonaut-page-"))
-    lab = Lab.start(folder / "lab", free_ports=True, incident=state == "incident")
+    lab = Lab.start(folder / "lab", free_ports=True, incident=state == "incident", comfyui=state == "comfyui")
     try:
         yield PageEnvironment(lab.environment(), shown=as_documented(lab.environment()))
     finally:
@@ -38,7 +36,7 @@ def as_documented(environment: Mapping[str, str]) -> dict[str, str]:
     return {f"{word}{port}": f"{word}{shown}" for port, shown in ports.items() for word in (":", "port=", "--port ")}
 
 
-def pytest_runbooks_environment(page: Page, config: pytest.Config) -> AbstractContextManager[PageEnvironment] | None:
+def pytest_runbooks_environment(page: Page) -> AbstractContextManager[PageEnvironment] | None:
     """Start a lab for a page that asks for one."""
     state = page.meta.get("stack")
     return stack(str(state)) if state else None

@@ -37,6 +37,7 @@ class Lab:
         root: Path | str,
         *,
         incident: bool = False,
+        comfyui: bool = False,
         free_ports: bool = False,
         env_target: str = "local-demo",
         redis_url: str | None = None,
@@ -50,6 +51,7 @@ class Lab:
             root: its folder: a new or empty one, or that of an earlier lab, which is put back into its first state.
             incident: start it in the incident's state: the worker was started with the real ComfyUI's URL, then
                 ``env/.env.{ENV_TARGET}`` was edited to the mock's, then the API was started.
+            comfyui: send jobs to the real ComfyUI, as before the incident; the mock runs all the same.
             free_ports: choose free ports instead of 8001 (API), 8189 (mock), 8000 (real ComfyUI) and 8010 (site).
                 The embedded broker always gets a free one.
             env_target: the lab's ``ENV_TARGET``.
@@ -67,6 +69,7 @@ class Lab:
         options = Options(
             root=Path(root).expanduser().resolve(),
             incident=incident,
+            comfyui=comfyui,
             free_ports=free_ports,
             env_target=env_target,
             redis_url=redis_url,

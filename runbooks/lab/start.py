@@ -63,6 +63,7 @@ class Options:
 
     root: Path
     incident: bool = False
+    comfyui: bool = False
     free_ports: bool = False
     env_target: str = "local-demo"
     redis_url: str | None = None
@@ -110,7 +111,7 @@ class Start:
                 return self._run_locked(layout)
 
     def _run_locked(self, layout: Layout) -> tuple[LabState, Lifeline]:
-        for name in fill_folder(layout, mock=not self.options.incident):
+        for name in fill_folder(layout, mock=not (self.options.incident or self.options.comfyui)):
             kept = self.root / "run" / "replaced" / name
             self._report("lab", "note", f"{name} was edited since; it is put back, and your version kept as {kept}")
         lifeline = Lifeline(self.root)
