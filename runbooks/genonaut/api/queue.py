@@ -21,9 +21,7 @@ PING_TIMEOUT = 1.0
 
 _TRANSPORT_OPTIONS = {
     # Give up at once when the broker is down: the caller is an HTTP request, not a worker that can wait.
-    "max_retries": 1,
-    "interval_start": 0,
-    "interval_step": 0,
+    "max_retries": 0,
     "socket_connect_timeout": 1.0,
     # A broker that is stopped takes connections and never answers. Longer than the BRPOP, which is not a hang.
     "socket_timeout": 2.0,
