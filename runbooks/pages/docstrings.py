@@ -64,7 +64,7 @@ def _docstrings(tree: ast.Module) -> Iterator[tuple[str, int, list[str]]]:
             yield name, first.value.lineno, _cleaned(first.value.value)
         waiting += [
             (f"{name}.{child.name}".lstrip("."), child)
-            for child in node.body
+            for child in (node.body if isinstance(node, ast.Module | ast.ClassDef) else ())
             if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         ]
 

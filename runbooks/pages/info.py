@@ -118,7 +118,8 @@ def _take_attribute(info: Info, key: str, value: str) -> None:
         info.title = value
     elif key in ATTRIBUTES:
         info.attributes[key] = value
-    elif key not in _RENDERING and (key.startswith("data") or difflib.get_close_matches(key, ATTRIBUTES, cutoff=0.7)):
-        close = difflib.get_close_matches(key, ATTRIBUTES, n=1, cutoff=0.6)
-        meant = f"did you mean {close[0]}?" if close else f"there are {', '.join(ATTRIBUTES)}"
-        info.problems.append(f"unknown attribute {key}; {meant}")
+    elif key not in _RENDERING:
+        close = difflib.get_close_matches(key.removeprefix("data-"), [own[5:] for own in ATTRIBUTES], n=1)
+        if close or key.startswith("data-"):
+            meant = f"did you mean data-{close[0]}?" if close else f"there are {', '.join(ATTRIBUTES)}"
+            info.problems.append(f"unknown attribute {key}; {meant}")

@@ -113,6 +113,12 @@ class Session:
         line = error.line if error else block.line
         return Result(block, error is None, output, time.perf_counter() - begun, line, error)
 
+    def as_shown(self, output: str) -> str:
+        """Return an output with the texts of this run replaced by what the page shows in their place."""
+        for text, shown in self._shown:
+            output = output.replace(text, shown)
+        return output
+
     def _execute(self, block: Block) -> Outcome:
         if block.runner == "python":
             return self._python.run(block)
@@ -145,8 +151,7 @@ class Session:
             return self._failed(failure, failure.message)
         if expected is None:
             return None
-        for text, shown in self._shown:
-            seen = seen.replace(text, shown)
+        seen = self.as_shown(seen)
         mismatch = compare(expected.text, seen)
         if mismatch is None:
             return None

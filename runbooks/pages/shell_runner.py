@@ -1,10 +1,10 @@
 """Run the shell steps of a page in one bash, which keeps variables, functions, directory and background jobs.
 
-How it works. Bash reads a script that is a FIFO. For each step one line is written to it that sources a file with
+How it works. Bash reads a script that is a FIFO. For each step a line is written to it that sources a file with
 the step's code. The file holds as many empty lines as the page has above the step, so bash's own line numbers are the
 page's. A step must stop at its first failing command, but the shell must live on: the first line sets ``errexit`` and
-an ERR trap, which bash runs first; at the step's own level the trap switches both off and returns from the file. What
-happened comes back through a second FIFO, which bash opens by its path: what a step starts inherits nothing of ours.
+an ERR trap, which bash runs first and which returns from the file. What happened comes back through a second FIFO,
+which bash opens by its path: what a step starts inherits nothing of ours.
 """
 
 from __future__ import annotations
@@ -31,21 +31,20 @@ _TICK_SECONDS = 0.05
 # These would run other code or change bash's behaviour before the first step.
 _NOT_FOR_BASH = ("BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "POSIXLY_CORRECT")
 
-# One line, so that the code's line numbers stay right. BASH_SOURCE has two entries at a step's own level (the
-# step, the FIFO), more in functions and sourced files, where returning makes the caller fail in turn. Nothing is done
-# where the step has said `set +e`.
+# One line, so that the code's line numbers stay right. At the first failing command the ERR trap returns: from a
+# function or a sourced file, which makes the caller fail in turn, and at last from the step. It does nothing where the
+# step has said `set +e`. The RETURN trap ends errexit with the step (BASH_SOURCE has one entry then), so that the shell
+# itself lives on.
 _PROLOGUE = (
     "set -eE -o pipefail; trap '__rb=$?; case $- in *e*) "
-    "if [ $BASH_SUBSHELL = 0 ]; then "
-    'if [ ${{#BASH_SOURCE[@]}} -ge 2 ]; then builtin printf "fail %s %s\\n" $__rb $LINENO >{status}; fi; '
-    "if [ ${{#BASH_SOURCE[@]}} -le 2 ]; then trap - ERR; set +e; fi; "
-    "fi; "
-    "if [ ${{#BASH_SOURCE[@]}} -ge 2 ]; then return $__rb; fi;; esac' ERR"
+    '[ $BASH_SUBSHELL -gt 0 ] || builtin printf "fail %s %s\\n" $__rb $LINENO >{status}; '
+    "return $__rb;; esac' ERR; "
+    "trap '[ ${{#BASH_SOURCE[@]}} -gt 1 ] || {{ trap - ERR RETURN; set +eE; }}' RETURN"
 )
 _DRIVER = (
     "exec </dev/null >>{output} 2>&1\n"
     ". {step}\n"
-    '{{ builtin printf "done %s\\n" $? >{status}; trap - ERR; set +eE; exec >/dev/null 2>&1; }} 2>/dev/null\n'
+    '{{ builtin printf "done %s\\n" $? >{status}; exec >/dev/null 2>&1; }} 2>/dev/null\n'
 )
 
 
