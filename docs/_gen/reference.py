@@ -46,11 +46,11 @@ TYPES = {
 }
 # For each key: who reads it, when, and what has to be restarted after an edit.
 READERS = {
-    "comfyui-url": ("worker", "when a job begins, from the frozen settings", "worker"),
-    "comfyui-output-dir": ("worker", "when a job begins, from the frozen settings", "worker"),
-    "comfyui-timeout": ("worker", "when a job begins, from the frozen settings", "worker"),
-    "comfyui-poll-interval": ("worker", "when a job begins, from the frozen settings", "worker"),
-    "comfyui-max-wait-time": ("worker", "when a job begins, from the frozen settings", "worker"),
+    "comfyui-url": ("worker", "for each job, from its frozen settings", "worker"),
+    "comfyui-output-dir": ("worker", "for each job, from its frozen settings", "worker"),
+    "comfyui-timeout": ("worker", "for each job, from its frozen settings", "worker"),
+    "comfyui-poll-interval": ("worker", "for each job, from its frozen settings", "worker"),
+    "comfyui-max-wait-time": ("worker", "for each job, from its frozen settings", "worker"),
     "redis-url": ("API and worker", "at import, when the Celery application is made", "API and worker"),
     "celery-broker-url": ("API and worker", "at import, when the Celery application is made", "API and worker"),
     "database-url": ("API and worker", "at first use of the job store", "API and worker"),
@@ -77,46 +77,53 @@ def settings() -> str:
     from runbooks.settings import Settings
 
     written = griffe.load("runbooks.settings.model", search_paths=[str(ROOT)])["Settings"].members
-    rows = []
+    rows, sections = [], []
     for name, field in Settings.model_fields.items():
         key = name.replace("_", "-")
         reader, when, restart = READERS[key]
         kind = TYPES[str(written[name].annotation)]
         limits = [getattr(limit, bound) for limit in field.metadata for bound in ("ge", "le") if hasattr(limit, bound)]
+        kind += ", {} to {}".format(*limits) if limits else ""
         default = "*required*" if field.is_required() else "none" if field.default is None else f"`{field.default}`"
         about = " ".join(written[name].docstring.value.split()).replace("``", "`")
-        kind += ", {} to {}".format(*limits) if limits else ""
-        rows.append(
-            f"| `{key}`{{ #{key} }}<br>`{name.upper()}` | {about} | {kind}, {default} | {reader}, {when} | {restart} |"
+        rows.append(f"| [`{key}`](#{key}) | {default} | {restart} |\n")
+        sections.append(
+            f"\n### `{key}` {{ #{key} }}\n\n{about}\n\n"
+            f"| Variable | Type | Default | Read by | After an edit restart |\n|---|---|---|---|---|\n"
+            f"| `{name.upper()}` | {kind} | {default} | {reader}, {when} | {restart} |\n"
         )
-    return SETTINGS_HEAD + "\n".join(rows) + SETTINGS_TAIL
+    return SETTINGS_HEAD + "".join(rows) + SETTINGS_NOTES + "".join(sections)
 
 
 SETTINGS_HEAD = """\
 ---
 title: Settings
 description: Every key of the configuration with its type, default, the process that reads it and what to restart.
+search:
+  boost: 2
 ---
 <!-- Written by docs/_gen/reference.py from runbooks.settings.Settings. -->
 
 # Settings
 
-Keys as the JSON files have them, and below each the environment variable that overrides it. A variable counts only for
-a key that `config/base.json` or `config/{ENV_TARGET}.json` has.
+Keys are written as the JSON files have them. The environment variable of a key overrides it, but only where
+`config/base.json` or `config/{ENV_TARGET}.json` has the key.
 
-| Key, variable | What it is | Type, default | Read by | Restart |
-|---|---|---|---|---|
+| Key | Default | After an edit restart |
+|---|---|---|
 """
-SETTINGS_TAIL = """
-
+SETTINGS_NOTES = """
 Other keys are left alone: the files of a real installation have many more.
 
-**Where each is set** in the lab and in a Genonaut checkout: `config/base.json` has every key, `env/.env.shared` the
-servers that all targets share (`REDIS_URL`, `DATABASE_URL`, `API_PORT`), `env/.env.local-demo` the ComfyUI of this
-target (`COMFYUI_URL`, `COMFYUI_OUTPUT_DIR`). The order of the six layers:
-[architecture](../architecture.md#six-layers-of-configuration).
+## Where each is set
 
-A value that cannot be used is named with its file, line and key:
+In the lab as in a Genonaut checkout, `config/base.json` has every key, `env/.env.shared` the servers that all targets
+share (`REDIS_URL`, `DATABASE_URL`, `API_PORT`), and `env/.env.local-demo` the ComfyUI of this target (`COMFYUI_URL`,
+`COMFYUI_OUTPUT_DIR`). The order of the six layers: [architecture](../architecture.md#six-layers-of-configuration).
+
+## A value that cannot be used
+
+It is named with its file, line and key:
 
 ```python
 from pathlib import Path
@@ -139,6 +146,8 @@ except UserError as error:
 ```output
 config/base.json:1: comfyui-url is 'localhost:8189'; expected a URL such as http://localhost:8189. Correct that value.
 ```
+
+## Every key
 """
 
 
@@ -159,6 +168,8 @@ CLI_HEAD = """\
 ---
 title: Command line
 description: Every command of runbooks and kernie-gen with its arguments and options.
+search:
+  boost: 2
 ---
 <!-- Written by docs/_gen/reference.py from the commands themselves. -->
 

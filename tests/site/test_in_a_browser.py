@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route
@@ -62,7 +63,8 @@ def test_a_page_has_no_accessibility_fault_in_either_scheme_on_desktop_or_phone(
 
 def axe_faults(page: Page, rules: dict[str, Any]) -> list[str]:
     """What axe finds, with up to three examples of each fault."""
-    found = page.evaluate("only => axe.run(document, {runOnly: only, resultTypes: ['violations']})", rules)
+    options = {"runOnly": rules, "resultTypes": ["violations"], "preload": False}
+    found = page.evaluate("options => axe.run(document, options)", options)
     return [
         f"{fault['id']} ({fault['help']}): {node['html'][:160]}"
         for fault in found["violations"]
@@ -105,10 +107,31 @@ def test_a_step_that_changes_something_says_so_in_words(context: BrowserContext,
         assert label in block.evaluate("block => getComputedStyle(block, '::before').content")
 
 
-def test_the_search_finds_an_error_text(context: BrowserContext, site_url: str) -> None:
-    page, _ = open_page(context, site_url, "/")
-    page.click("[data-md-component=search-query]")
-    page.keyboard.type("Unable to determine primary image path")
-    page.wait_for_selector(".md-search-result__link")
-    first = page.locator(".md-search-result__item").first.inner_text()
-    assert "Troubleshooting" in first
+QUESTIONS = {
+    "mock log is empty": "/runbooks/mock-gets-no-requests/ /troubleshooting/",
+    "Failed to connect to ComfyUI at": "/troubleshooting/",
+    "Unable to determine primary image path": "/troubleshooting/",
+    "503 image queuing service": "/troubleshooting/",
+    "do I restart the API": "/architecture/ /troubleshooting/",
+    "cache_clear": "/pitfalls/lru-cache/",
+    "pkill celery": "/troubleshooting/",
+    "comfyui_output_dir": "/reference/settings/",
+    "free-ports": "/reference/cli/",
+    "stuck in running": "/troubleshooting/",
+    "DuplicateNodenameWarning": "/troubleshooting/",
+    "CLAUDE.md": "/adopt/",
+}
+
+
+@pytest.mark.parametrize(("question", "answers"), QUESTIONS.items())
+def test_the_search_answers_a_question_among_its_first_three(
+    context: BrowserContext, site_url: str, question: str, answers: str
+) -> None:
+    page, _ = open_page(context, site_url, f"/404.html?{urlencode({'q': question})}")
+    page.wait_for_function(
+        "/matching document/.test(document.querySelector('.md-search-result__meta').textContent)", timeout=10_000
+    )
+    found = page.eval_on_selector_all(
+        ".md-search-result__item", "items => items.map(item => new URL(item.querySelector('a').href).pathname)"
+    )
+    assert set(found[:3]) & set(answers.split()), found[:5]
