@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
@@ -16,14 +17,29 @@ FORMATS = {"JPEG": 1, "PNG": 2}
 MAX_PREVIEW_SIDE = 512
 
 
-def encode_preview(picture: Image.Image, image_format: str = "JPEG") -> bytes:
-    """The picture, not larger than 512 pixels a side, as JPEG or PNG."""
-    small = picture.convert("RGB")
-    small.thumbnail((MAX_PREVIEW_SIDE, MAX_PREVIEW_SIDE))
+@dataclass(frozen=True)
+class Preview:
+    """A picture to be shown while a node runs.
+
+    Attributes:
+        picture: the picture.
+        format: `JPEG` or `PNG`.
+        max_side: it is made smaller to fit, in pixels; None keeps its size.
+    """
+
+    picture: Image.Image
+    format: str = "JPEG"
+    max_side: int | None = MAX_PREVIEW_SIDE
+
+
+def encode_preview(preview: Preview) -> bytes:
+    """The picture as it is sent."""
+    small = preview.picture.convert("RGB")
+    if preview.max_side is not None:
+        small.thumbnail((preview.max_side, preview.max_side))
     out = io.BytesIO()
-    small.save(out, image_format, quality=95) if image_format == "JPEG" else small.save(
-        out, image_format, compress_level=1
-    )
+    options = {"quality": 95} if preview.format == "JPEG" else {"compress_level": 1}
+    small.save(out, preview.format, **options)
     return out.getvalue()
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from PIL import Image
-
-from runbooks.kernie.frames import encode_preview, preview_frame, preview_frame_with_metadata
+from runbooks.kernie.frames import Preview, encode_preview, preview_frame, preview_frame_with_metadata
 from runbooks.kernie.websocket import Sessions
 
 # Steps that follow faster than this are not told, except first, last and those with a preview.
@@ -35,7 +33,7 @@ class Progress:
         self._nodes[node_id] = self._state(node_id, 0.0, 1.0, "running")
         self._tell()
 
-    def step(self, node_id: str, value: float, maximum: float, preview: Image.Image | None = None) -> None:
+    def step(self, node_id: str, value: float, maximum: float, preview: Preview | None = None) -> None:
         """A node has done `value` of `maximum`, and perhaps shows something."""
         value = min(value, maximum)
         now = time.monotonic()
@@ -70,13 +68,14 @@ class Progress:
             data = {"prompt_id": self._prompt_id, "nodes": self._nodes}
             self._sessions.send("progress_state", data, self._client)
 
-    def _tell_step(self, node_id: str, value: float, maximum: float, preview: Image.Image | None) -> None:
+    def _tell_step(self, node_id: str, value: float, maximum: float, preview: Preview | None) -> None:
         data = encode_preview(preview) if preview is not None and self._sessions else None
+        kind = preview.format if preview is not None else ""
         described = self._sessions.has_feature(self._client, "supports_preview_metadata")
         if data is not None and described:
-            frame = preview_frame_with_metadata(data, "JPEG", self._about(node_id))
+            frame = preview_frame_with_metadata(data, kind, self._about(node_id))
             self._sessions.send_bytes(frame, self._client)
         step = {"value": value, "max": maximum, "prompt_id": self._prompt_id, "node": node_id}
         self._sessions.send("progress", step, self._client)
         if data is not None and not described:
-            self._sessions.send_bytes(preview_frame(data, "JPEG"), self._client)
+            self._sessions.send_bytes(preview_frame(data, kind), self._client)

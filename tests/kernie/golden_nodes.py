@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from runbooks.kernie.frames import Preview
 from runbooks.kernie.nodes.inputs import BOOLEAN, FLOAT, INT, STRING, link
 from runbooks.kernie.nodes.registry import Block, Nodes
 from runbooks.kernie.nodes.values import Conditioning, Pictures
+
+if TYPE_CHECKING:
+    from runbooks.kernie.noderun import NodeRun
 
 NODES = Nodes()
 IMAGE = {"image": link("IMAGE")}
@@ -30,17 +34,17 @@ def _picture(image: Pictures | None, colour: int = 0) -> Pictures:
     outputs=("IMAGE",),
 )
 async def golden_steps(
-    run: Any, steps: int, seconds_per_step: float, preview: bool, seed: int, image: Pictures | None = None
+    run: NodeRun, steps: int, seconds_per_step: float, preview: bool, seed: int, image: Pictures | None = None
 ) -> tuple[Pictures]:
     result = _picture(image, seed)
     for step in range(1, steps + 1):
         await run.sleep(seconds_per_step)
-        run.progress(step, steps, result.frames[0] if preview else None)
+        run.progress(step, steps, Preview(result.frames[0]) if preview else None)
     return (result,)
 
 
 @NODES.node("GoldenRaise", required={"message": STRING(default="boom")}, optional=IMAGE, outputs=("IMAGE",))
-def golden_raise(run: Any, message: str, image: Pictures | None = None) -> tuple[Pictures]:
+def golden_raise(run: NodeRun, message: str, image: Pictures | None = None) -> tuple[Pictures]:
     raise ValueError(message)
 
 
@@ -50,16 +54,16 @@ def golden_raise(run: Any, message: str, image: Pictures | None = None) -> tuple
     optional=IMAGE,
     outputs=("IMAGE",),
 )
-async def golden_block(run: Any, message: str, silent: bool, image: Pictures | None = None) -> tuple[Block]:
+async def golden_block(run: NodeRun, message: str, silent: bool, image: Pictures | None = None) -> tuple[Block]:
     return (Block(None if silent else message),)
 
 
 @NODES.node("GoldenProgressText", required={"text": STRING(default="")}, optional=IMAGE, outputs=("IMAGE",))
-def golden_progress_text(run: Any, text: str, image: Pictures | None = None) -> tuple[Pictures]:
+def golden_progress_text(run: NodeRun, text: str, image: Pictures | None = None) -> tuple[Pictures]:
     run.text(text)
     return (_picture(image),)
 
 
 @NODES.node("GoldenConditioning", outputs=("CONDITIONING",))
-async def golden_conditioning(run: Any) -> tuple[Conditioning]:
+async def golden_conditioning(run: NodeRun) -> tuple[Conditioning]:
     return (Conditioning(),)

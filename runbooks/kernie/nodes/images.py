@@ -1,102 +1,22 @@
-"""Nodes that make, load, change and save pictures."""
+"""Nodes that make and change pictures."""
 
 # A node takes all of its inputs by name, used or not, and its decorator says what it is.
 # ruff: noqa: ARG001, D103
 from __future__ import annotations
 
-import io
-import json
-import string
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
-from PIL.PngImagePlugin import PngInfo
 
-from runbooks.kernie.nodes.inputs import INT, MAX_RESOLUTION, STRING, Input, InputFile, World, choice, link
-from runbooks.kernie.nodes.registry import Nodes, Result
-from runbooks.kernie.nodes.values import Pictures
+from runbooks.kernie.nodes.inputs import BOOLEAN, FLOAT, INT, MAX_RESOLUTION, Input, choice, link, modern
+from runbooks.kernie.nodes.registry import Nodes
+from runbooks.kernie.nodes.sizes import check_size
+from runbooks.kernie.nodes.values import Model, Pictures
+
+if TYPE_CHECKING:
+    from runbooks.kernie.noderun import NodeRun
 
 NODES = Nodes()
-METADATA = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
-MAX_KEYWORD = 79
-SAVE_LEVEL = 4
-PREVIEW_LEVEL = 1
-
-
-def png_metadata(prompt: dict[str, Any], extra_pnginfo: dict[str, Any]) -> PngInfo:
-    """The text chunks that ComfyUI writes: `prompt`, and each of `extra_pnginfo` (such as `workflow`), as JSON."""
-    chunks = {"prompt": prompt, **extra_pnginfo}
-    return png_texts({name: json.dumps(value) for name, value in chunks.items()})
-
-
-def png_texts(texts: dict[str, str]) -> PngInfo:
-    """Text chunks by keyword. Keywords that PNG cannot hold are cut or left out."""
-    metadata = PngInfo()
-    for name, text in texts.items():
-        keyword = name.encode("latin-1", "ignore").decode("latin-1")[:MAX_KEYWORD]
-        if keyword:
-            metadata.add_text(keyword, text)
-    return metadata
-
-
-def write_pictures(run: Any, pictures: Pictures, prefix: str, kind: str, level: int) -> list[dict[str, str]]:
-    """Write PNG files under the next free counters and return what /history says of them."""
-    metadata = png_metadata(run.prompt, run.extra_pnginfo)
-    target = run.mock.folders.save_target(prefix, kind, pictures.size)
-    saved = []
-    for index, frame in enumerate(pictures.frames):
-        counter = target.counter + index
-        filename = f"{target.name.replace('%batch_num%', str(index))}_{counter:05}_.png"
-        data = png_bytes(frame, metadata, level)
-        if run.mock.faults.during_run("truncated_image"):
-            data = data[: len(data) // 2]
-        (target.folder / filename).write_bytes(data)
-        run.mock.folders.remember(target, counter)
-        saved.append({"filename": filename, "subfolder": target.subfolder, "type": kind})
-    return saved
-
-
-def png_bytes(frame: Image.Image, metadata: PngInfo, level: int) -> bytes:
-    """The picture as a PNG file."""
-    data = io.BytesIO()
-    frame.save(data, "PNG", pnginfo=metadata, compress_level=level)
-    return data.getvalue()
-
-
-@NODES.node(
-    "SaveImage",
-    display_name="Save Image",
-    category="image",
-    is_output=True,
-    required={"images": link("IMAGE", described=True), "filename_prefix": STRING(default="ComfyUI")},
-    hidden=METADATA,
-    outputs=("IMAGE",),
-    output_names=("images",),
-)
-async def save(run: Any, images: Pictures, filename_prefix: str) -> Result:
-    saved = await run.in_thread(write_pictures, run, images, filename_prefix, "output", SAVE_LEVEL)
-    return Result((images,), {"images": saved})
-
-
-@NODES.node(
-    "PreviewImage",
-    display_name="Preview Image",
-    category="image",
-    is_output=True,
-    required={"images": link("IMAGE")},
-    hidden=METADATA,
-    outputs=("IMAGE",),
-    output_names=("images",),
-)
-async def preview(run: Any, images: Pictures) -> Result:
-    if "suffix" not in run.memory:
-        letters = run.mock.chance
-        run.memory["suffix"] = "".join(letters.choices(string.ascii_lowercase, k=5))
-    prefix = f"ComfyUI_temp_{run.memory['suffix']}"
-    return Result(
-        (images,), {"images": await run.in_thread(write_pictures, run, images, prefix, "temp", PREVIEW_LEVEL)}
-    )
 
 
 @NODES.node(
@@ -111,43 +31,10 @@ async def preview(run: Any, images: Pictures) -> Result:
     },
     outputs=("IMAGE",),
 )
-async def empty(run: Any, width: int, height: int, batch_size: int = 1, color: int = 0) -> tuple[Pictures]:
+async def empty(run: NodeRun, width: int, height: int, batch_size: int = 1, color: int = 0) -> tuple[Pictures]:
+    check_size(width, height)
     fill = (color >> 16 & 255, color >> 8 & 255, color & 255)
     return (Pictures((Image.new("RGB", (width, height), fill),) * batch_size),)
-
-
-def _file_stamp(world: World, inputs: Any) -> Any:
-    """Changes when the file does, so that the node reads it again."""
-    path = world.folders.find_input(str(inputs.get("image")))
-    return (path.stat().st_mtime_ns, path.stat().st_size) if path else None
-
-
-def read_picture(path: Path | None) -> tuple[Pictures, Pictures]:
-    """A file's picture and its mask (white where it is transparent).
-
-    Raises:
-        PIL.UnidentifiedImageError, OSError: if it is no picture.
-    """
-    with Image.open(path or "") as opened:
-        picture = ImageOps.exif_transpose(opened)
-        if "A" in picture.getbands() or "transparency" in picture.info:
-            mask = ImageOps.invert(picture.convert("RGBA").getchannel("A"))
-        else:
-            mask = Image.new("L", (64, 64), 0)
-        return Pictures((picture.convert("RGB"),)), Pictures((mask,))
-
-
-@NODES.node(
-    "LoadImage",
-    display_name="Load Image",
-    category="image",
-    required={"image": InputFile("COMBO", {"image_upload": True})},
-    outputs=("IMAGE", "MASK"),
-    changed=_file_stamp,
-)
-async def load(run: Any, image: str) -> tuple[Pictures, Pictures]:
-    found: tuple[Pictures, Pictures] = await run.in_thread(read_picture, run.mock.folders.find_input(image))
-    return found
 
 
 METHODS = ("nearest-exact", "bilinear", "area", "bicubic", "lanczos")
@@ -162,6 +49,7 @@ RESAMPLING = {
 
 def resized(pictures: Pictures, size: tuple[int, int], method: str, crop: str = "disabled") -> Pictures:
     """All frames at another size; `crop="center"` keeps the proportions and cuts what is over."""
+    check_size(*size, len(pictures.frames))
     how = RESAMPLING[method]
     if crop == "center":
         return pictures.mapped(lambda frame: ImageOps.fit(frame, size, how))
@@ -195,7 +83,9 @@ def wanted_size(size: tuple[int, int], width: int, height: int) -> tuple[int, in
     },
     outputs=("IMAGE",),
 )
-async def scale(run: Any, image: Pictures, upscale_method: str, width: int, height: int, crop: str) -> tuple[Pictures]:
+async def scale(
+    run: NodeRun, image: Pictures, upscale_method: str, width: int, height: int, crop: str
+) -> tuple[Pictures]:
     if width == 0 and height == 0:
         return (image,)
     size = wanted_size(image.size, width, height)
@@ -209,5 +99,183 @@ async def scale(run: Any, image: Pictures, upscale_method: str, width: int, heig
     required={"image": link("IMAGE")},
     outputs=("IMAGE",),
 )
-async def invert(run: Any, image: Pictures) -> tuple[Pictures]:
+async def invert(run: NodeRun, image: Pictures) -> tuple[Pictures]:
     return (image.mapped(ImageOps.invert),)
+
+
+@NODES.node(
+    "ImageScaleBy",
+    display_name="Upscale Image By",
+    category="image/upscaling",
+    required={
+        "image": link("IMAGE"),
+        "upscale_method": choice(*METHODS),
+        "scale_by": FLOAT(1.0, 0.01, 8.0, 0.01),
+    },
+    outputs=("IMAGE",),
+)
+async def scale_by_factor(run: NodeRun, image: Pictures, upscale_method: str, scale_by: float) -> tuple[Pictures]:
+    width, height = (max(1, round(length * scale_by)) for length in image.size)
+    return (await run.in_thread(resized, image, (width, height), upscale_method),)
+
+
+@NODES.node(
+    "ImageScaleToTotalPixels",
+    display_name="Scale Image to Total Pixels",
+    category="image/upscaling",
+    module="comfy_extras.nodes_post_processing",
+    required=modern(
+        {
+            "image": link("IMAGE"),
+            "upscale_method": choice(*METHODS),
+            "megapixels": FLOAT(1.0, 0.01, 16.0, 0.01),
+        }
+    ),
+    optional=modern({"resolution_steps": INT(1, 1, 256, advanced=True)}),
+    outputs=("IMAGE",),
+)
+async def scale_to_megapixels(
+    run: NodeRun, image: Pictures, upscale_method: str, megapixels: float, resolution_steps: int = 1
+) -> tuple[Pictures]:
+    factor = (megapixels * 1024 * 1024 / (image.size[0] * image.size[1])) ** 0.5
+    step = resolution_steps
+    width, height = (max(step, round(length * factor / step) * step) for length in image.size)
+    return (await run.in_thread(resized, image, (width, height), upscale_method),)
+
+
+@NODES.node(
+    "ImageUpscaleWithModel",
+    display_name="Upscale Image (using Model)",
+    category="image/upscaling",
+    module="comfy_extras.nodes_upscale_model",
+    required=modern({"upscale_model": link("UPSCALE_MODEL"), "image": link("IMAGE")}),
+    outputs=("IMAGE",),
+)
+async def upscale_with_model(run: NodeRun, upscale_model: Model, image: Pictures) -> tuple[Pictures]:
+    width, height = (length * factor_in(upscale_model.name) for length in image.size)
+    return (await run.in_thread(resized, image, (width, height), "lanczos"),)
+
+
+def factor_in(name: str) -> int:
+    """The factor that a model's name tells (`4x-UltraSharp`, `RealESRGAN_x2`), or 4."""
+    lowered = name.lower()
+    return next((factor for factor in (2, 3, 4, 8) if f"{factor}x" in lowered or f"x{factor}" in lowered), 4)
+
+
+@NODES.node(
+    "ImageBatch",
+    display_name="Batch Images (DEPRECATED)",
+    category="image/batch",
+    deprecated=True,
+    required={"image1": link("IMAGE"), "image2": link("IMAGE")},
+    outputs=("IMAGE",),
+)
+async def batch(run: NodeRun, image1: Pictures, image2: Pictures) -> tuple[Pictures]:
+    second = image2 if image2.size == image1.size else resized(image2, image1.size, "bilinear", "center")
+    check_size(*image1.size, len(image1.frames) + len(second.frames))
+    return (Pictures(image1.frames + second.frames),)
+
+
+def position(length: int = 0) -> Input:
+    """A place in a picture, in pixels."""
+    return INT(length, 0, MAX_RESOLUTION, 1)
+
+
+def extent() -> Input:
+    """A width or height of at least one pixel."""
+    return INT(512, 1, MAX_RESOLUTION, 1)
+
+
+def cropped(pictures: Pictures, x: int, y: int, width: int, height: int) -> Pictures:
+    """A part of each frame, at least one pixel of it."""
+    left, top = min(x, pictures.size[0] - 1), min(y, pictures.size[1] - 1)
+    right, bottom = min(left + width, pictures.size[0]), min(top + height, pictures.size[1])
+    return pictures.mapped(lambda frame: frame.crop((left, top, right, bottom)))
+
+
+@NODES.node(
+    "ImageCrop",
+    display_name="Crop Image",
+    category="image/transform",
+    module="comfy_extras.nodes_images",
+    required=modern({"image": link("IMAGE"), "width": extent(), "height": extent(), "x": position(), "y": position()}),
+    outputs=("IMAGE",),
+)
+async def crop(run: NodeRun, image: Pictures, width: int, height: int, x: int, y: int) -> tuple[Pictures]:
+    return (cropped(image, x, y, width, height),)
+
+
+@NODES.node(
+    "ImagePadForOutpaint",
+    display_name="Pad Image for Outpainting",
+    category="image/transform",
+    required={
+        "image": link("IMAGE"),
+        **{each: INT(0, 0, MAX_RESOLUTION, 8) for each in ("left", "top", "right", "bottom")},
+        "feathering": INT(40, 0, MAX_RESOLUTION, 1, advanced=True),
+    },
+    outputs=("IMAGE", "MASK"),
+)
+async def pad(
+    run: NodeRun, image: Pictures, left: int, top: int, right: int, bottom: int, feathering: int
+) -> tuple[Pictures, Pictures]:
+    size = check_size(image.size[0] + left + right, image.size[1] + top + bottom, len(image.frames))
+
+    def padded(frame: Image.Image) -> Image.Image:
+        wide = Image.new("RGB", size, (127, 127, 127))
+        wide.paste(frame, (left, top))
+        return wide
+
+    mask = Image.new("L", size, 255)
+    mask.paste(0, (left, top, left + image.size[0], top + image.size[1]))
+    return image.mapped(padded), Pictures((mask,))
+
+
+@NODES.node(
+    "GetImageSize",
+    display_name="Get Image Size",
+    category="image",
+    module="comfy_extras.nodes_images",
+    required=modern({"image": link("IMAGE")}),
+    outputs=("INT", "INT", "INT"),
+    output_names=("width", "height", "batch_size"),
+)
+async def image_size(run: NodeRun, image: Pictures) -> tuple[int, int, int]:
+    return (*image.size, len(image.frames))
+
+
+@NODES.node(
+    "ImageCompositeMasked",
+    display_name="Image Composite Masked",
+    category="image/compositing",
+    module="comfy_extras.nodes_mask",
+    required=modern(
+        {
+            "destination": link("IMAGE"),
+            "source": link("IMAGE"),
+            "x": position(),
+            "y": position(),
+            "resize_source": BOOLEAN(default=False),
+        }
+    ),
+    optional=modern({"mask": link("MASK")}),
+    outputs=("IMAGE",),
+)
+async def composite(
+    run: NodeRun,
+    destination: Pictures,
+    source: Pictures,
+    x: int,
+    y: int,
+    resize_source: bool,
+    mask: Pictures | None = None,
+) -> tuple[Pictures]:
+    top = resized(source, destination.size, "bilinear") if resize_source else source
+    stencil = resized(mask, top.size, "bilinear").frames[0] if mask is not None else None
+
+    def pasted(frame: Image.Image) -> Image.Image:
+        result = frame.copy()
+        result.paste(top.frames[0], (x, y), stencil)
+        return result
+
+    return (destination.mapped(pasted),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,10 +29,12 @@ class Input:
     Attributes:
         type: `INT`, `FLOAT`, `STRING`, `BOOLEAN`, `COMBO`, or the type of a link such as `IMAGE`.
         options: default, min, max, step and so on; None where the real server tells none.
+        modern: told in the newer form: choices among the options, and always an options object.
     """
 
     type: str
     options: dict[str, Any] | None = None
+    modern: bool = False
 
     def choices(self, world: World) -> Sequence[Any] | None:  # noqa: ARG002
         """The values that may be chosen, or None if the type has none."""
@@ -46,12 +48,16 @@ class Input:
     def config(self, world: World) -> list[Any]:
         """The pair that error messages show: type (or choices) and options."""
         choices = self.choices(world)
-        return [self.type if choices is None else list(choices), self.options or {}]
+        if choices is None:
+            return [self.type, self.options or {}]
+        if self.modern:
+            return [self.type, {"multiselect": False, "options": list(choices), **(self.options or {})}]
+        return [list(choices), self.options or {}]
 
     def described(self, world: World) -> list[Any]:
         """The list that /object_info shows."""
         config = self.config(world)
-        return config[:1] if self.options is None else config
+        return config[:1] if self.options is None and not self.modern else config
 
 
 @dataclass(frozen=True)
@@ -67,18 +73,18 @@ class Choice(Input):
 
 @dataclass(frozen=True)
 class ModelName(Input):
-    """The name of a file in one of the model folders, after fixed names that need no file."""
+    """The name of a file in one of the model folders, or a name that needs no file."""
 
     folder: str = ""
-    before: tuple[str, ...] = ()
+    built_in: tuple[str, ...] = ()
 
     def choices(self, world: World) -> Sequence[Any]:
-        """Fixed names, then those of the folder."""
-        return [*self.before, *world.models.names(self.folder)]
+        """Names of the folder, then those that need no file."""
+        return [*world.models.names(self.folder), *self.built_in]
 
     def accepts(self, value: Any, world: World) -> bool:
         """True if the catalogue has the name, or the folder takes any."""
-        return value in self.before or world.models.accepts(self.folder, value)
+        return value in self.built_in or world.models.accepts(self.folder, value)
 
 
 @dataclass(frozen=True)
@@ -125,17 +131,22 @@ def BOOLEAN(**options: Any) -> Input:  # noqa: N802
 
 def choice(*values: Any, described: bool = False, **options: Any) -> Choice:
     """One of `values`; keyword arguments become options."""
-    return Choice("COMBO", options if options or described else None, tuple(values))
+    return Choice("COMBO", options if options or described else None, values=tuple(values))
 
 
-def model(folder: str, *before: str) -> ModelName:
-    """The name of a model in `folder`; `before` are names that exist without a file."""
-    return ModelName("COMBO", {}, folder, before)
+def model(folder: str, *built_in: str, described: bool = False) -> ModelName:
+    """The name of a model in `folder`; `built_in` are names that exist without a file."""
+    return ModelName("COMBO", {} if described else None, folder=folder, built_in=built_in)
 
 
 def link(type_: str, *, described: bool = False) -> Input:
     """The output of another node. `described`: the real one carries a tooltip, so it shows an options object."""
     return Input(type_, {} if described else None)
+
+
+def modern(inputs: dict[str, Input]) -> dict[str, Input]:
+    """The same inputs, told in the newer form."""
+    return {name: replace(given, modern=True) for name, given in inputs.items()}
 
 
 def side(default: int = 512, low: int = 16, step: int = 8) -> Input:

@@ -45,6 +45,7 @@ class NodeType:
         samples: it takes its share of `--delay`, step by step.
         changed: gives a value that makes the node run again when it differs from last time.
         module: where the real node lives.
+        deprecated: the real server calls it so.
     """
 
     name: str
@@ -60,6 +61,7 @@ class NodeType:
     samples: bool = False
     changed: Callable[[World, Mapping[str, Any]], Any] | None = None
     module: str = "nodes"
+    deprecated: bool = False
 
     def described(self, world: World) -> dict[str, Any]:
         """The entry of /object_info."""
@@ -71,7 +73,7 @@ class NodeType:
         }
         if self.hidden:
             shown["hidden"] = dict(self.hidden)
-        return {
+        about = {
             "input": shown,
             "input_order": {group: list(inputs) for group, inputs in shown.items()},
             "is_input_list": False,
@@ -85,6 +87,7 @@ class NodeType:
             "output_node": self.is_output,
             "has_intermediate_output": False,
         }
+        return {**about, "deprecated": True} if self.deprecated else about
 
 
 class Registry(dict[str, NodeType]):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
@@ -41,6 +42,10 @@ class Conditioning:
         """The same, with more said."""
         return replace(self, notes=self.notes + notes)
 
+    def joined(self, other: Conditioning, how: str) -> Conditioning:
+        """Both, one after the other."""
+        return Conditioning(self.texts + other.texts, (*self.notes, how, *other.notes))
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -53,13 +58,24 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Latent:
-    """An undeveloped picture: its size in pixels, how many, and how it came to be."""
+    """An undeveloped picture: its size in pixels, how many, and how it came to be.
+
+    Attributes:
+        first: the index in its batch of the first picture.
+        notes: what else was done to it.
+    """
 
     width: int
     height: int
     batch: int = 1
     recipe: Recipe | None = None
     pictures: tuple[Image.Image, ...] = ()
+    first: int = 0
+    notes: tuple[str, ...] = ()
+
+    def noting(self, note: str) -> Latent:
+        """The same, with one more thing done to it."""
+        return replace(self, notes=(*self.notes, note))
 
 
 @dataclass(frozen=True)
@@ -67,7 +83,6 @@ class Pictures:
     """An IMAGE or MASK: one or more pictures of one size, in mode RGB, RGBA or L."""
 
     frames: tuple[Image.Image, ...]
-    note: str = field(default="", compare=False)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -76,7 +91,14 @@ class Pictures:
 
     def mapped(self, change: Any) -> Pictures:
         """The same with `change` done to every frame."""
-        return Pictures(tuple(change(frame) for frame in self.frames), self.note)
+        return Pictures(tuple(change(frame) for frame in self.frames))
+
+    def fingerprint(self) -> str:
+        """The same for the same pictures."""
+        seen = hashlib.sha256()
+        for frame in self.frames:
+            seen.update(repr((frame.mode, frame.size)).encode() + frame.tobytes())
+        return seen.hexdigest()[:16]
 
     def __repr__(self) -> str:
         """The picture as a tensor prints itself: error messages of the real server show it so."""

@@ -13,7 +13,7 @@ from PIL import Image
 
 from runbooks.kernie.answers import empty, json_answer, mock_of
 from runbooks.kernie.files import Folders, OutsideFolderError, inside
-from runbooks.kernie.nodes.images import png_texts
+from runbooks.kernie.nodes.saving import png_texts
 
 ROUTES = web.RouteTableDef()
 

@@ -66,7 +66,7 @@ def too_big(name: str, config: list[Any], value: Any) -> Fault:
 
 def not_in_list(name: str, config: list[Any], value: Any) -> Fault:
     """A value that is not among the choices; long lists are counted instead of shown."""
-    choices = config[0]
+    choices = config[1]["options"] if isinstance(config[0], str) else config[0]
     long = len(choices) > MAX_LISTED_CHOICES
     listed = f"(list of length {len(choices)})" if long else str(choices)
     return fault(

@@ -1,0 +1,181 @@
+"""Nodes that bring pictures in from files and out to files, previews and clients."""
+
+# A node takes all of its inputs by name, used or not, and its decorator says what it is.
+# ruff: noqa: D103
+from __future__ import annotations
+
+import io
+import json
+import string
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image, ImageOps, ImageSequence
+from PIL.PngImagePlugin import PngInfo
+
+from runbooks.kernie.frames import Preview
+from runbooks.kernie.nodes.inputs import STRING, Input, InputFile, World, choice, link
+from runbooks.kernie.nodes.registry import Nodes, Result
+from runbooks.kernie.nodes.sizes import check_size
+from runbooks.kernie.nodes.values import Pictures
+
+if TYPE_CHECKING:
+    from runbooks.kernie.noderun import NodeRun
+
+NODES = Nodes()
+METADATA = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
+MAX_KEYWORD = 79
+SAVE_LEVEL = 4
+PREVIEW_LEVEL = 1
+
+
+def png_metadata(prompt: dict[str, Any], extra_pnginfo: dict[str, Any]) -> PngInfo:
+    """The text chunks that ComfyUI writes: `prompt`, and each of `extra_pnginfo` (such as `workflow`), as JSON."""
+    chunks = {"prompt": prompt, **extra_pnginfo}
+    return png_texts({name: json.dumps(value) for name, value in chunks.items()})
+
+
+def png_texts(texts: dict[str, str]) -> PngInfo:
+    """Text chunks by keyword. Keywords that PNG cannot hold are cut or left out."""
+    metadata = PngInfo()
+    for name, text in texts.items():
+        keyword = name.encode("latin-1", "ignore").decode("latin-1")[:MAX_KEYWORD]
+        if keyword:
+            metadata.add_text(keyword, text)
+    return metadata
+
+
+def write_pictures(run: NodeRun, pictures: Pictures, prefix: str, kind: str, level: int) -> list[dict[str, str]]:
+    """Write PNG files under the next free counters and return what /history says of them."""
+    metadata = png_metadata(run.prompt, run.extra_pnginfo)
+    target = run.mock.folders.save_target(prefix, kind, pictures.size)
+    saved = []
+    for index, frame in enumerate(pictures.frames):
+        counter = target.counter + index
+        filename = f"{target.name.replace('%batch_num%', str(index))}_{counter:05}_.png"
+        data = png_bytes(frame, metadata, level)
+        if run.mock.faults.during_run("truncated_image"):
+            data = data[: len(data) // 2]
+        (target.folder / filename).write_bytes(data)
+        run.mock.folders.remember(target, counter)
+        saved.append({"filename": filename, "subfolder": target.subfolder, "type": kind})
+    return saved
+
+
+def png_bytes(frame: Image.Image, metadata: PngInfo, level: int) -> bytes:
+    """The picture as a PNG file."""
+    data = io.BytesIO()
+    frame.save(data, "PNG", pnginfo=metadata, compress_level=level)
+    return data.getvalue()
+
+
+@NODES.node(
+    "SaveImage",
+    display_name="Save Image",
+    category="image",
+    is_output=True,
+    required={"images": link("IMAGE", described=True), "filename_prefix": STRING(default="ComfyUI")},
+    hidden=METADATA,
+    outputs=("IMAGE",),
+    output_names=("images",),
+)
+async def save(run: NodeRun, images: Pictures, filename_prefix: str) -> Result:
+    saved = await run.in_thread(write_pictures, run, images, filename_prefix, "output", SAVE_LEVEL)
+    return Result((images,), {"images": saved})
+
+
+@NODES.node(
+    "PreviewImage",
+    display_name="Preview Image",
+    category="image",
+    is_output=True,
+    required={"images": link("IMAGE")},
+    hidden=METADATA,
+    outputs=("IMAGE",),
+    output_names=("images",),
+)
+async def preview(run: NodeRun, images: Pictures) -> Result:
+    if "suffix" not in run.memory:
+        letters = run.mock.chance
+        run.memory["suffix"] = "".join(letters.choices(string.ascii_lowercase, k=5))
+    prefix = f"ComfyUI_temp_{run.memory['suffix']}"
+    return Result(
+        (images,), {"images": await run.in_thread(write_pictures, run, images, prefix, "temp", PREVIEW_LEVEL)}
+    )
+
+
+@NODES.node(
+    "SaveImageWebsocket",
+    display_name="SaveImageWebsocket",
+    category="api/image",
+    module="custom_nodes.websocket_image_save",
+    is_output=True,
+    required={"images": link("IMAGE")},
+    changed=lambda world, inputs: time.monotonic_ns(),  # noqa: ARG005 - sends again each time
+)
+async def send(run: NodeRun, images: Pictures) -> Result:
+    for step, frame in enumerate(images.frames):
+        run.progress(step, len(images.frames), Preview(frame, "PNG", max_side=None))
+    return Result()
+
+
+def _file_stamp(world: World, inputs: Any) -> Any:
+    """Changes when the file does, so that the node reads it again."""
+    path = world.folders.find_input(str(inputs.get("image")))
+    return (path.stat().st_mtime_ns, path.stat().st_size) if path else None
+
+
+def read_pictures(path: Path | None) -> tuple[Pictures, Pictures]:
+    """A file's pictures (several if it is animated) and their masks (white where it is transparent).
+
+    Raises:
+        PIL.UnidentifiedImageError, OSError: if it is no picture.
+        OutOfMemoryError: if it is too big.
+    """
+    with Image.open(path or "") as opened:
+        check_size(*opened.size, getattr(opened, "n_frames", 1))
+        frames = [ImageOps.exif_transpose(frame.copy()) for frame in ImageSequence.Iterator(opened)]
+    frames = [frame for frame in frames if frame.size == frames[0].size]
+    masks = tuple(_mask_of(frame) for frame in frames)
+    return Pictures(tuple(frame.convert("RGB") for frame in frames)), Pictures(masks)
+
+
+def _mask_of(frame: Image.Image) -> Image.Image:
+    if "A" in frame.getbands() or "transparency" in frame.info:
+        return ImageOps.invert(frame.convert("RGBA").getchannel("A"))
+    return Image.new("L", (64, 64), 0)
+
+
+def _image_file() -> Input:
+    return InputFile("COMBO", {"image_upload": True})
+
+
+async def load(run: NodeRun, image: str) -> tuple[Pictures, Pictures]:
+    found: tuple[Pictures, Pictures] = await run.in_thread(read_pictures, run.mock.folders.find_input(image))
+    return found
+
+
+NODES.node(
+    "LoadImage",
+    display_name="Load Image",
+    category="image",
+    required={"image": _image_file()},
+    outputs=("IMAGE", "MASK"),
+    changed=_file_stamp,
+)(load)
+
+
+@NODES.node(
+    "LoadImageMask",
+    display_name="Load Image (as Mask)",
+    category="image",
+    required={"image": _image_file(), "channel": choice("alpha", "red", "green", "blue")},
+    outputs=("MASK",),
+    changed=_file_stamp,
+)
+async def load_mask(run: NodeRun, image: str, channel: str) -> tuple[Pictures]:
+    pictures, masks = await load(run, image)
+    if channel == "alpha":
+        return (masks,)
+    return (pictures.mapped(lambda frame: frame.getchannel(channel[0].upper())),)
