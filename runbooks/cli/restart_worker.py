@@ -135,9 +135,10 @@ class Shown:
         with out.status("") as status:
 
             def listen(progress: Progress) -> None:
-                line = f"{_PHASES[progress.phase]} {progress.says}"
+                line = f"Waiting for {progress.says}"
                 if progress.done:
-                    out.print(f"{line} ({progress.seconds:.1f} s)" if progress.seconds else line, markup=False)
+                    after = f", after {progress.seconds:.1f} s" if progress.seconds else ""
+                    out.print(f"{progress.says}{after}", markup=False)
                 elif out.is_terminal:
                     status.update(Text(f"{line} … {progress.seconds:.0f} s"))
                 elif (progress.phase, progress.says) not in said:
@@ -145,9 +146,6 @@ class Shown:
                     out.print(line, markup=False)
 
             yield listen
-
-
-_PHASES = {"stop": "Waiting for", "start": "Started", "answer": "Waiting for", "prove": "Proving with"}
 
 
 def job_proof(root: Path, env_target: str, *, required: bool) -> JobProof | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from runbooks.drift.redact import redact
 from runbooks.settings.layers import Layer, Layers, Origin, Value, env_files, read_env_file, variable_of
@@ -117,34 +117,66 @@ def compare(environ: Mapping[str, str], started: datetime, layers: Layers) -> li
     Raises:
         UserError: an env file cannot be read.
     """
-    words = words_of_files(layers)
-    changed = changed_files(layers, started)
-    return [_compare_one(name, environ.get(name), word, changed, layers) for name, word in sorted(words.items())]
+    evidence = _Evidence(
+        layers=layers,
+        changed=changed_files(layers, started),
+        # A starter that sources the env files exports all that they set: what it did not export was not in them.
+        sourced=not layers.exports.keys().isdisjoint(environ),
+    )
+    return [evidence.judge(name, environ.get(name), word) for name, word in sorted(words_of_files(layers).items())]
 
 
-def _compare_one(name: str, held: str | None, word: Value, changed: Mapping[Path, datetime], layers: Layers) -> Holding:
-    override = env_files(layers.root, layers.env_target)[Layer.ENV_OVERRIDE]
-    says = text_of(word.value)
+@dataclass(frozen=True)
+class _Evidence:
+    layers: Layers
+    changed: Mapping[Path, datetime]
+    sourced: bool
 
-    def holding(holds: str | None, agreement: Agreement, certainty: Certainty, why: str) -> Holding:
+    def judge(self, name: str, held: str | None, word: Value) -> Holding:
+        """What is known of one variable: ``held`` is its value in the environment, ``word`` what the files say."""
+        says = text_of(word.value)
+        if word.origin.layer is Layer.ENV_OVERRIDE:
+            holds, agreement, certainty, why = self._loaded_last(says, word)
+        elif held is not None:
+            holds, agreement, certainty, why = self._in_its_environment(held, says)
+        else:
+            holds, agreement, certainty, why = self._from_a_file(says, word)
         return Holding(name, holds, says, word.origin, agreement, certainty, why)
 
-    file = word.origin.file
-    if word.origin.layer is Layer.ENV_OVERRIDE:
-        if override not in changed:
-            return holding(says, Agreement.SAME, Certainty.CERTAIN, "env/.env is loaded last and has not changed since")
-        return holding(None, Agreement.UNKNOWN, Certainty.LIKELY, _since(override, changed, layers))
-    if held is not None:
+    def _loaded_last(self, says: str, word: Value) -> _Judgement:
+        if word.origin.file not in self.changed:
+            return says, Agreement.SAME, Certainty.CERTAIN, "env/.env is loaded last and has not changed since"
+        return None, Agreement.UNKNOWN, Certainty.LIKELY, self._older_than(word)
+
+    def _in_its_environment(self, held: str, says: str) -> _Judgement:
         agreement = Agreement.SAME if held == says else Agreement.DIFFERS
-        if override in changed:
-            return holding(held, agreement, Certainty.LIKELY, "it stands in its environment; env/.env changed since")
-        return holding(held, agreement, Certainty.CERTAIN, "it stands in its environment")
-    if not changed:
-        return holding(says, Agreement.SAME, Certainty.CERTAIN, "no file has changed since it started")
-    if file is not None and file in changed:
-        return holding(None, Agreement.UNKNOWN, Certainty.LIKELY, _since(file, changed, layers))
-    others = ", ".join(_shown(path, layers) for path in changed)
-    return holding(None, Agreement.UNKNOWN, Certainty.UNKNOWN, f"{others} changed after it started and may have set it")
+        if env_files(self.layers.root, self.layers.env_target)[Layer.ENV_OVERRIDE] in self.changed:
+            return held, agreement, Certainty.LIKELY, "it stands in its environment; env/.env changed since"
+        return held, agreement, Certainty.CERTAIN, "it stands in its environment"
+
+    def _from_a_file(self, says: str, word: Value) -> _Judgement:
+        if not self.changed:
+            return says, Agreement.SAME, Certainty.CERTAIN, "no file has changed since it started"
+        if word.origin.file in self.changed:
+            return None, Agreement.UNKNOWN, Certainty.LIKELY, self._older_than(word)
+        files = env_files(self.layers.root, self.layers.env_target)
+        exported = (files[Layer.ENV_SHARED], files[Layer.ENV_TARGET]) if self.sourced else ()
+        others = [path for path in self.changed if path not in exported]
+        if not others:
+            return says, Agreement.SAME, Certainty.LIKELY, "the env files were sourced, and did not set it then"
+        named = ", ".join(self._shown(path) for path in others)
+        return None, Agreement.UNKNOWN, Certainty.UNKNOWN, f"{named} changed after it started and may have set it"
+
+    def _older_than(self, word: Value) -> str:
+        assert word.origin.file is not None
+        when = self.changed[word.origin.file].astimezone().strftime("%H:%M:%S")
+        return f"it started before {self._shown(word.origin.file)} changed ({when}), so it likely holds an older value"
+
+    def _shown(self, path: Path) -> str:
+        return str(path.relative_to(self.layers.root))
+
+
+_Judgement: TypeAlias = tuple[str | None, Agreement, Certainty, str]
 
 
 def text_of(value: Any) -> str:
@@ -152,12 +184,3 @@ def text_of(value: Any) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value)
-
-
-def _since(path: Path, changed: Mapping[Path, datetime], layers: Layers) -> str:
-    when = changed[path].astimezone().strftime("%H:%M:%S")
-    return f"it started before {_shown(path, layers)} changed ({when}), so it likely holds an older value"
-
-
-def _shown(path: Path, layers: Layers) -> str:
-    return str(path.relative_to(layers.root) if path.is_relative_to(layers.root) else path)

@@ -66,7 +66,8 @@ def look_for(wanted: Callable[[tuple[str, ...]], bool]) -> Iterator[ProcessView]
     """All processes whose command line is ``wanted``, in no particular order."""
     for process in psutil.process_iter():
         try:
-            if wanted(tuple(process.cmdline())) and (view := _view(process)):
+            argv = tuple(process.cmdline())
+            if argv and wanted(argv) and (view := _view(process)):
                 yield view
         except (*GONE, psutil.AccessDenied):
             continue

@@ -2,6 +2,7 @@
 
 from runbooks.workers.command import DEFAULT_APP, WorkerCommand, read_command
 from runbooks.workers.find import Found, NearMiss, Worker, find_workers, installation_root
+from runbooks.workers.model import RestartPlan, Start, Stop
 from runbooks.workers.outcome import (
     CannotStartError,
     Interrupted,
@@ -13,7 +14,7 @@ from runbooks.workers.outcome import (
     StartFailedError,
     StillRunningError,
 )
-from runbooks.workers.plan import RestartPlan, Start, Stop, plan_restart
+from runbooks.workers.plan import plan_restart
 from runbooks.workers.progress import Listener, Progress
 from runbooks.workers.prove import Check, JobProof
 from runbooks.workers.restart import Restarted, carry_out, restart_worker

@@ -62,11 +62,6 @@ class Found:
     workers: tuple[Worker, ...]
     near_misses: tuple[NearMiss, ...]
 
-    @property
-    def all_workers(self) -> tuple[Worker, ...]:
-        """The workers meant, and the near misses."""
-        return (*self.workers, *(miss.worker for miss in self.near_misses))
-
 
 def find_workers(
     env_target: str = "local-demo",
@@ -94,7 +89,7 @@ def find_workers(
         raise UserError("Workers cannot be found on Windows.", "Run this where the worker runs: Linux, macOS or WSL.")
     layers = read_layers(installation_root(root), env_target, {})
     meant: list[Worker] = []
-    near: list[NearMiss] = []
+    near = [NearMiss(worker, "hides what it runs behind a title (setproctitle)") for worker in _titled()]
     for worker in running_workers(app, layers):
         why = _why_not(worker, layers, broker)
         if why is None:
@@ -116,8 +111,8 @@ def installation_root(root: Path | None = None) -> Path:
     return lab if (lab / "config").is_dir() and not (here / "config" / "base.json").exists() else here
 
 
-def running_workers(app: str, layers: Layers) -> list[Worker]:
-    """The main processes of all workers of an application on this machine, oldest first."""
+def running_workers(app: str | None, layers: Layers) -> list[Worker]:
+    """The main processes of all workers of an application (of any, with None) on this machine, oldest first."""
     views = {view.pid: view for view in look_for(lambda argv: _runs(argv, app))}
     mains = [view for view in views.values() if not _is_pool_child(view, views)]
     workers = []
@@ -142,6 +137,12 @@ def broker_of(environ: Mapping[str, str], layers: Layers) -> str | None:
     return None
 
 
+def _titled() -> list[Worker]:
+    """Main processes that setproctitle has renamed; it overwrites their command line and environment."""
+    views = look_for(lambda argv: argv[0].startswith("[celeryd: ") and ":MainProcess]" in argv[0])
+    return [Worker(view, WorkerCommand("", (), 0)) for view in views]
+
+
 def _broker_of_worker(main: ProcessView, layers: Layers) -> str | None:
     environ = main.environ or {}
     if main.cwd is None or main.cwd.resolve() == layers.root:
@@ -152,9 +153,9 @@ def _broker_of_worker(main: ProcessView, layers: Layers) -> str | None:
         return None
 
 
-def _runs(argv: tuple[str, ...], app: str) -> bool:
+def _runs(argv: tuple[str, ...], app: str | None) -> bool:
     command = read_command(argv)
-    return command is not None and command.runs(app)
+    return command is not None and (app is None or command.runs(app))
 
 
 def _is_pool_child(view: ProcessView, views: Mapping[int, ProcessView]) -> bool:

@@ -10,8 +10,9 @@ from typing import Any
 from runbooks.errors import UserError
 from runbooks.settings import read_layers
 from runbooks.workers.command import DEFAULT_APP
+from runbooks.workers.model import RestartPlan, Start
 from runbooks.workers.outcome import Interrupted, StartFailedError
-from runbooks.workers.plan import RestartPlan, Start, plan_restart, refresh
+from runbooks.workers.plan import plan_restart, refresh
 from runbooks.workers.progress import Listener, Progress, silent
 from runbooks.workers.prove import Check, JobProof, prove
 from runbooks.workers.start import start_worker, wait_until_it_answers
@@ -157,14 +158,14 @@ class _Course:
         start = self._with_the_files_of_now(planned)
         new, part = start_worker(start)
         self.state = f"The old worker is gone; the new one (pid {new.pid}) runs, not proven yet. Its log: {part.file}"
-        self.listen(Progress("start", 0.0, f"pid {new.pid}", done=True))
+        self.listen(Progress("start", 0.0, f"pid {new.pid} has been started", done=True))
         wait_until_it_answers(start, new, part, timeout, self.listen)
         self.new_pids.append(new.pid)
         self.checks += prove(new, read_layers(self.plan.root, self.plan.env_target, {}), part, self.plan.keep)
 
     def prove_job(self, proof: JobProof | None) -> None:
         if proof is not None:
-            self.listen(Progress("prove", 0.0, "a new job"))
+            self.listen(Progress("prove", 0.0, "a new job to be completed"))
             self.checks.append(proof())
 
     def _with_the_files_of_now(self, planned: Start) -> Start:

@@ -10,8 +10,8 @@ import time
 from runbooks.drift import ProcessView, is_alive, look_at
 from runbooks.workers.ask import node_of
 from runbooks.workers.log import LogPart
+from runbooks.workers.model import Start
 from runbooks.workers.outcome import StartFailedError
-from runbooks.workers.plan import Start
 from runbooks.workers.progress import Listener, Progress
 
 _LOOK_EVERY = 0.05

@@ -11,8 +11,8 @@ import psutil
 from runbooks.drift import is_alive
 from runbooks.drift.processes import GONE
 from runbooks.workers.ask import RunningJob
+from runbooks.workers.model import Stop
 from runbooks.workers.outcome import OtherUserError, StillRunningError
-from runbooks.workers.plan import Stop
 from runbooks.workers.progress import Listener, Progress
 
 _LOOK_EVERY = 0.1
@@ -45,7 +45,8 @@ def stop_workers(stops: Sequence[Stop], timeout: float, listen: Listener) -> flo
         listen(Progress("stop", seconds, f"pid {waiting[0].worker.pid}: {waits_for(waiting[0])}"))
         time.sleep(_LOOK_EVERY)
     seconds = time.monotonic() - began
-    listen(Progress("stop", seconds, "stopped", done=True))
+    pids = ", ".join(str(stop.worker.pid) for stop in stops)
+    listen(Progress("stop", seconds, f"pid {pids} has stopped", done=True))
     return seconds
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from pathlib import PurePath
+from datetime import UTC, datetime
 
-from runbooks.drift import Agreement, Holding, redact, redact_text
+from runbooks.drift import Agreement, Certainty, Holding, redact, redact_text
+from runbooks.workers.ask import RunningJob
+from runbooks.workers.command import read_command
 from runbooks.workers.environment import Change
-from runbooks.workers.plan import RestartPlan, Start, Stop
+from runbooks.workers.model import RestartPlan, Start, Stop
 from runbooks.workers.restart import Restarted
 
 
@@ -59,14 +61,25 @@ def _found(stop: Stop) -> Iterator[str]:
     yield f"    runs now: {_running(stop)}"
     if not stop.stale:
         yield f"    holds: all {len(stop.holdings)} values as the files say them now"
-    yield from (f"    holds: {_holding(holding)}" for holding in stop.stale)
+    yield from (f"    holds: {_holding(holding)}" for holding in stop.stale if _is_worth_a_line(holding))
+    unseen = [holding.variable for holding in stop.stale if not _is_worth_a_line(holding)]
+    if unseen:
+        yield f"    cannot be seen from outside: {', '.join(unseen)}"
+
+
+def _is_worth_a_line(holding: Holding) -> bool:
+    return holding.certainty is not Certainty.UNKNOWN
 
 
 def _running(stop: Stop) -> str:
     if stop.answer is None:
         return "unknown (it could not be asked over the broker)"
-    jobs = ", ".join(str(job) for job in stop.answer.running) or "nothing"
+    jobs = ", ".join(f"{job}{_for_how_long(job)}" for job in stop.answer.running) or "nothing"
     return f"{jobs}; {stop.answer.reserved} reserved" if stop.answer.reserved else jobs
+
+
+def _for_how_long(job: RunningJob) -> str:
+    return f" for {(datetime.now(UTC) - job.since).total_seconds():.0f} s" if job.since else ""
 
 
 def _holding(holding: Holding) -> str:
@@ -88,5 +101,6 @@ def _change(change: Change) -> str:
 
 
 def _command(start: Start) -> str:
-    words = [redact_text(word) for word in start.argv]
-    return shlex.join([PurePath(words[0]).name, *words[1:]])
+    command = read_command(start.argv)
+    words = start.argv[command.program :] if command else start.argv
+    return shlex.join(["celery", *(redact_text(word) for word in words)])

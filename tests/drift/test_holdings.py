@@ -94,6 +94,14 @@ def test_a_change_of_another_file_leaves_it_open(root: Path) -> None:
     assert (found.agreement, found.certainty) == (Agreement.UNKNOWN, Certainty.UNKNOWN)
 
 
+def test_a_changed_env_file_cannot_have_set_what_a_sourcing_starter_did_not_export(root: Path) -> None:
+    started = now_and_later()
+    late = (started + timedelta(seconds=5)).timestamp()
+    os.utime(root / "env/.env.shared", (late, late))
+    found = holding(root, "COMFYUI_TIMEOUT", {"REDIS_URL": "redis://shared"}, started)
+    assert (found.agreement, found.certainty, found.holds) == (Agreement.SAME, Certainty.LIKELY, "60")
+
+
 def test_a_changed_last_file_makes_even_the_environment_only_likely(root: Path) -> None:
     """A line that has been deleted from env/.env may have won over the environment."""
     started = now_and_later()

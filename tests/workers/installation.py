@@ -80,11 +80,18 @@ class Installation:
         assert view is not None
         return view
 
-    def run(self, command: list[str], exported: Mapping[str, str] | None = None, log: Path | None = None) -> int:
+    def run(
+        self,
+        command: list[str],
+        exported: Mapping[str, str] | None = None,
+        log: Path | None = None,
+        executable: str | None = None,
+    ) -> int:
         """Start a command in the background in the installation's folder, in an environment that starts small."""
         with (log or self.log).open("ab") as output:
             process = subprocess.Popen(
                 command,
+                executable=executable,
                 cwd=self.root,
                 env=self.environment(exported),
                 stdin=subprocess.DEVNULL,

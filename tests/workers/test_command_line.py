@@ -70,7 +70,7 @@ def test_json_is_one_object_with_plan_and_result(edited: Installation) -> None:
     assert said["plan"]["stop"][0]["pid"] == worker.pid
     assert said["result"]["old_pids"] == [worker.pid]
     assert said["result"]["proven"] is True
-    assert f"Started pid {said['result']['new_pids'][0]}" in shown.stderr
+    assert f"pid {said['result']['new_pids'][0]} has been started" in shown.stderr
 
 
 def test_words_say_what_was_done_and_proven(edited: Installation) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from runbooks.errors import UserError
 from runbooks.workers import NoWorkerError, OtherUserError, find_workers, plan_restart, restart_worker
-from tests.workers.installation import ARGV, Installation
+from tests.support.waiting import wait_until
+from tests.workers.installation import ARGV, STANDIN, Installation
 
 
 def pids(here: Installation, **options: str) -> list[int]:
@@ -108,6 +109,7 @@ def test_a_worker_that_may_not_be_looked_into_is_refused_with_the_right_command(
     with pytest.raises(OtherUserError) as refused:
         plan_restart("local-demo", no_broker.root)
     command = f"runbooks restart-worker --env-target local-demo --root {no_broker.root}"
+    assert f"pid {worker.pid} of user {worker.user} may be the one" in refused.value.what
     assert f"sudo -u {worker.user} {command}" in refused.value.do
     assert refused.value.exit_code == 2
 
@@ -128,6 +130,23 @@ def test_a_worker_of_another_user_is_not_restarted_even_by_root(no_broker: Insta
     assert f"sudo -u {user} runbooks restart-worker" in refused.value.do
     assert psutil.Process(of_nobody).is_running()
     assert no_broker.signals() == []
+
+
+def test_a_worker_that_hides_behind_a_title_is_a_near_miss(no_broker: Installation) -> None:
+    title = "[celeryd: celery@host:MainProcess] -active- (-A genonaut.worker.queue_app:celery_app worker)"
+    pid = no_broker.run([title, str(STANDIN)], executable=sys.executable)
+    wait_until(lambda: pid in near(no_broker), 10, "the title to be there")
+    assert "setproctitle" in near(no_broker)[pid]
+
+
+def test_without_a_make_target_the_command_to_start_a_worker_is_spelt_out(no_broker: Installation) -> None:
+    (no_broker.root / "Makefile").unlink()
+    with pytest.raises(NoWorkerError) as found:
+        restart_worker("local-demo", no_broker.root)
+    assert found.value.do.endswith(
+        "set -a && . env/.env.shared && . env/.env.local-demo && set +a && "
+        "ENV_TARGET=local-demo celery -A genonaut.worker.queue_app:celery_app worker"
+    )
 
 
 def test_windows_is_refused_in_so_many_words(no_broker: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
