@@ -34,6 +34,10 @@ def run_text(text: str, **options: object) -> list[Result]:
     return run_all(make_page(text), **options)
 
 
+# pytest 8 says so of a plugin that the outer run has imported before the inner one begins.
+_ALREADY = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+
+
 class Pages:
     """A project with pages, in which pytest runs with warnings as errors and no other plugin than those named."""
 
@@ -49,5 +53,5 @@ class Pages:
         path.write_text(dedent(text).lstrip("\n"), "utf-8")
 
     def run(self, *args: str) -> pytest.RunResult:
-        options = ["--markdown-docs", "-W", "error", "--strict-markers", "-p", "no:cacheprovider"]
+        options = ["--markdown-docs", "-W", "error", "-W", _ALREADY, "--strict-markers", "-p", "no:cacheprovider"]
         return self.pytester.runpytest_inprocess(*self.plugins, *options, *args, no_reraise_ctrlc=True)
