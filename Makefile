@@ -25,10 +25,10 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@touch $@
 
 up: site ## Start the lab (API 8001, mock 8189) and serve the site (8010); Ctrl-C stops all
-	@$(BIN)/runbooks up --root $(LAB) --site site
+	@$(BIN)/runbooks up --root $(LAB) --site site || test $$? = 130
 
 incident: site ## The same in the incident's state: API on the new URL, worker on the old one
-	@$(BIN)/runbooks up --root $(LAB) --site site --incident
+	@$(BIN)/runbooks up --root $(LAB) --site site --incident || test $$? = 130
 
 down: setup ## Stop the lab, whatever became of the terminal that started it
 	@$(BIN)/runbooks down --root $(LAB)
