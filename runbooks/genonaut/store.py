@@ -68,7 +68,7 @@ def open_engine(database_url: str, **options: Any) -> Engine:
     """An engine for a URL as people write it: ``postgres://`` and ``postgresql://`` mean psycopg 3.
 
     Raises:
-        UserError: the URL is not one, or its driver is not installed.
+        UserError: the URL is not one or of no use here, or its driver is not installed.
     """
     try:
         url = make_url(database_url)
@@ -80,6 +80,11 @@ def open_engine(database_url: str, **options: Any) -> Engine:
         url = url.set(drivername="postgresql+psycopg")
     connect_args: dict[str, Any] = {"connect_timeout": _CONNECT_TIMEOUT}
     if url.drivername.split("+")[0] == "sqlite":
+        if url.database in (None, "", ":memory:"):
+            raise UserError(
+                "The database URL names a SQLite database in memory, which no second process can see.",
+                "Name a file, such as sqlite:///jobs.db",
+            )
         connect_args = {"timeout": _LOCK_TIMEOUT}
     try:
         engine = create_engine(url, connect_args=connect_args, **options)
@@ -106,7 +111,8 @@ class JobStore:
     """Jobs, users and content. Connections are made on first use: construct it after a fork, not before."""
 
     def __init__(self, database_url: str) -> None:
-        self._engine = open_engine(database_url, pool_pre_ping=True)
+        # A connection for each of the forty threads that the API has, instead of requests that wait for one.
+        self._engine = open_engine(database_url, pool_pre_ping=True, pool_size=5, max_overflow=35)
 
     def close(self) -> None:
         """Close all connections."""

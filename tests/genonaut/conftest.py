@@ -97,8 +97,8 @@ def served(app: FastAPI) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def _server() -> Iterator[tuple[FastAPI, httpx.Client]]:
-    app = create_app(JobStore("sqlite://"), FakeQueue())
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FastAPI, httpx.Client]]:
+    app = create_app(JobStore(f"sqlite:///{tmp_path_factory.mktemp('api') / 'unused.db'}"), FakeQueue())
     with served(app) as client:
         yield app, client
 

@@ -111,6 +111,8 @@ def test_postgresql_is_understood_as_people_write_it(scheme: str) -> None:
     ("url", "said"),
     [
         ("jobs.db", "The database URL is not one. Write DATABASE_URL like sqlite:///jobs.db"),
+        ("sqlite://", "names a SQLite database in memory, which no second process can see."),
+        ("sqlite:///:memory:", "names a SQLite database in memory, which no second process can see."),
         ("oracle8://db/jobs", "There is no driver here for a database URL that starts with oracle8:"),
         ("mysql://db/jobs", "There is no driver here for a database URL that starts with mysql:"),
         ("sqlite:////no/such/folder/jobs.db", "cannot be used: unable to open database file."),
