@@ -60,7 +60,6 @@ class Block:
         code: its text, dedented, includes expanded, ending with a newline unless empty.
         lines: for each line of ``code``, the page's line that it stands on (an included line has its include's).
         line: the page's line of the opening fence, counted from 1.
-        indent: columns by which the fence is indented.
         name: stable and unique on its page: the section's slug and a label, "restart-the-worker[bash]".
         section: the slug of the innermost heading above it.
         title: the fence's title, "" when there is none.
@@ -79,7 +78,6 @@ class Block:
     code: str
     lines: tuple[int, ...]
     line: int
-    indent: int = 0
     name: str = ""
     section: str = ""
     title: str = ""

@@ -206,7 +206,6 @@ def _block(fence: Fence, root: Path) -> tuple[Block, list[str]]:
         code="".join(f"{line}\n" for line in body),
         lines=lines,
         line=fence.line,
-        indent=fence.indent,
         title=info.title,
         tabs=fence.tabs,
         changes="changes" in info.classes,

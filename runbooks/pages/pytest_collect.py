@@ -77,9 +77,9 @@ class PageFile(pytest.File):
 
     def _items(self, page: Page, run: PageRun) -> Iterator[pytest.Item]:
         for number, problem in enumerate(page.problems, 1):
-            name = f"{page.docstring or ''}{'.__doc__' if page.docstring is not None else ''}".lstrip(".")
+            place = "" if page.docstring is None else f"{page.docstring}.__doc__".lstrip(".")
             label = "page-error" if number == 1 else f"page-error-{number}"
-            yield ProblemItem.from_parent(self, name=f"{name}[{label}]", page=page, problem=problem)
+            yield ProblemItem.from_parent(self, name=f"{place}[{label}]", page=page, problem=problem)
         for block in page.blocks:
             if block.kind is Kind.STEP:
                 yield StepItem.from_parent(self, name=block.name, run=run, block=block)
@@ -96,7 +96,7 @@ class PageFile(pytest.File):
 class PageRun:
     """One page's session under pytest: begun with the first selected step, each step run once, in order."""
 
-    def __init__(self, page: Page, node: pytest.Item | pytest.Collector, counts: PageCounts) -> None:
+    def __init__(self, page: Page, node: pytest.File, counts: PageCounts) -> None:
         self.page = page
         self._node = node
         self._counts = counts
@@ -231,4 +231,5 @@ class ProblemItem(_PageItem):
 
 def _rewrite_asserts(tree: ast.Module, source: bytes, filename: str) -> None:
     """Make a failing assert of a step show its values, as pytest does in test modules."""
-    rewrite_asserts(tree, source, filename)
+    if any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
+        rewrite_asserts(tree, source, filename)

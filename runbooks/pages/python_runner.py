@@ -61,9 +61,10 @@ class PythonRunner:
         try:
             code = self._compile(block)
         except Exception as error:  # also of the transform, and what compile() thinks of a NUL or deep nesting
-            number = error.lineno if isinstance(error, SyntaxError) and error.lineno else 1
+            number = error.lineno if isinstance(error, SyntaxError) and error.lineno else block.page_line(1)
+            line = block.page_line(number - block.page_line(1) + 1)
             said = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
-            return Outcome("", Failure(_names(error), said, block.page_line(number)), f"{said}\n")
+            return Outcome("", Failure(_names(error), said, line), f"{said}\n")
         if not Path(self._cwd).is_dir():
             return Outcome("", Failure((), f"the working directory is gone: {self._cwd}", block.line))
         capture = OutputCapture()
@@ -93,15 +94,15 @@ class PythonRunner:
             self._module.__dict__.clear()
 
     def _compile(self, block: Block) -> types.CodeType:
-        tree = ast.parse(block.code, self._filename)
-        node: Any
-        for node in ast.walk(tree):
-            if hasattr(node, "lineno"):
-                node.lineno, node.end_lineno = block.page_line(node.lineno), block.page_line(node.end_lineno)
-                node.col_offset, node.end_col_offset = (
-                    node.col_offset + block.indent,
-                    node.end_col_offset + block.indent,
-                )
+        """Compile a step so that every line of it has the page's number."""
+        above = block.page_line(1) - 1
+        tree = ast.parse("\n" * above + block.code, self._filename)
+        if block.page_line(len(block.lines)) != above + len(block.lines):  # it includes another file
+            node: Any
+            for node in ast.walk(tree):
+                if hasattr(node, "lineno"):
+                    node.lineno = block.page_line(node.lineno - above)
+                    node.end_lineno = block.page_line(node.end_lineno - above)
         if self._transform:
             self._transform(tree, block.code.encode(), self._filename)
         code: types.CodeType = compile(tree, self._filename, "exec", flags=self._flags, dont_inherit=True)
@@ -111,7 +112,7 @@ class PythonRunner:
     @contextlib.contextmanager
     def _terminal(self) -> Iterator[None]:
         environ, cwd, main = dict(os.environ), os.getcwd(), sys.modules["__main__"]  # noqa: PTH109
-        _become(self._environ)
+        _change_environ(environ, self._environ)
         os.chdir(self._cwd)
         sys.modules["__main__"] = self._module
         try:
@@ -121,7 +122,7 @@ class PythonRunner:
             self._environ = dict(os.environ)
             with contextlib.suppress(FileNotFoundError):
                 self._cwd = os.getcwd()  # noqa: PTH109
-            _become(environ)
+            _change_environ(self._environ, environ)
             os.chdir(cwd)
 
     def _failed(self, block: Block, error: BaseException, output: str) -> Outcome:
@@ -136,9 +137,11 @@ class PythonRunner:
             message = f"the step ended the interpreter (SystemExit: {error.code})"
             return Outcome(output, Failure(_names(error), message, line))
         said = "".join(traceback.format_exception_only(error))
-        first, *rest = said.rstrip().splitlines()
-        details = [*self._way(frames, line), *(f"E   {text}" for text in (first, *rest) if rest), *_causes(error)]
-        return Outcome(output, Failure(_names(error), first, line, "\n".join(details)), said)
+        lines = said.rstrip().splitlines()
+        message = next(text for text in lines if not text.startswith(" "))  # a SyntaxError's begins with its place
+        shown = [f"E   {text}" for text in lines] if len(lines) > 1 else []
+        details = "\n".join([*self._way(frames, line), *shown, *_causes(error)])
+        return Outcome(output, Failure(_names(error), message, line, details), said)
 
     def _way(self, frames: list[traceback.FrameSummary], line: int) -> Iterator[str]:
         """Say where the error came from, below the page's own line: the last frames, one line each."""
@@ -180,11 +183,12 @@ def _group(pid: int) -> int | None:
         return None
 
 
-def _become(environ: Mapping[str, str]) -> None:
-    for key in [key for key in os.environ if key not in environ]:
+def _change_environ(current: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Touch only what differs: ``os.environ`` is slow."""
+    for key in current.keys() - wanted.keys():
         del os.environ[key]
-    for key, value in environ.items():
-        if os.environ.get(key) != value:
+    for key, value in wanted.items():
+        if current.get(key) != value:
             os.environ[key] = value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from runbooks.pages.model import Block, Page
 
@@ -118,4 +118,4 @@ class Outcome:
 
     output: str
     failure: Failure | None = None
-    epilogue: str = field(default="")
+    epilogue: str = ""

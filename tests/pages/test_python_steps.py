@@ -121,6 +121,14 @@ def test_a_syntax_error_is_told_at_its_line() -> None:
     assert (result.line, result.error and result.error.message) == (5, "SyntaxError: invalid syntax")
 
 
+def test_a_broken_module_that_a_step_imports_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("x = = 1\n")
+    (result,) = run_text("```python\nimport sys; sys.path.insert(0, '.'); import broken\n```\n", cwd=tmp_path)
+    sys.path.remove(".")
+    assert (result.line, result.error and result.error.message) == (2, "SyntaxError: invalid syntax")
+    assert "broken.py" in str(result.error)
+
+
 def test_a_type_error_is_raised_once_and_as_it_is() -> None:
     (result,) = run_text('```python\nprint("once")\nlen(5)\n```\n')
     assert result.output == "once\n"

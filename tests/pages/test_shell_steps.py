@@ -250,6 +250,17 @@ def test_a_wrong_output_is_told_at_the_line_that_says_otherwise() -> None:
     ]
 
 
+def test_what_differs_from_run_to_run_is_compared_as_the_page_shows_it() -> None:
+    page = "```bash\necho http://127.0.0.1:41234 41234\n```\n\n```output\nhttp://127.0.0.1:8189 {}\n```\n"
+    shown = {"41234": "port", "127.0.0.1:41234": "127.0.0.1:8189"}
+    (right,) = run_text(page.format("port"), shown=shown)
+    (wrong,) = run_text(page.format("41234"), shown=shown)
+    assert right.passed
+    assert right.output == "http://127.0.0.1:41234 41234\n"
+    assert wrong.error is not None
+    assert wrong.error.seen == "http://127.0.0.1:8189 port\n"
+
+
 def test_a_transcript_runs_its_commands_and_compares_each_output() -> None:
     results = run_text(
         """
