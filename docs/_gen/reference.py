@@ -89,8 +89,8 @@ def settings() -> str:
         rows.append(f"| [`{key}`](#{key}) | {default} | {restart} |\n")
         sections.append(
             f"\n### `{key}` {{ #{key} }}\n\n{about}\n\n"
-            f"| Variable | Type | Default | Read by | After an edit restart |\n|---|---|---|---|---|\n"
-            f"| `{name.upper()}` | {kind} | {default} | {reader}, {when} | {restart} |\n"
+            f"- Variable: `{name.upper()}`\n- Value: {kind}. Default: {default}.\n"
+            f"- Read by: {reader}, {when}. After an edit restart: {restart}.\n"
         )
     return SETTINGS_HEAD + "".join(rows) + SETTINGS_NOTES + "".join(sections)
 

@@ -14,13 +14,14 @@ LOADING_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "preconnect",
 
 @dataclass
 class Document:
-    """One HTML file: ids that a link can lead to, links, what it loads, and the rows of its tables."""
+    """One HTML file: ids that a link can lead to, links, what it loads, its text, and the rows of its tables."""
 
     path: Path
     ids: set[str] = field(default_factory=set)
     links: list[str] = field(default_factory=list)
     loads: list[str] = field(default_factory=list)
     description: str = ""
+    text: str = ""
     rows: list[list[str]] = field(default_factory=list)
 
 
@@ -52,6 +53,7 @@ class _Reader(HTMLParser):
             self.in_cell = False
 
     def handle_data(self, data: str) -> None:
+        self.document.text += data
         if self.in_cell:
             self.document.rows[-1][-1] += data
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runbooks.settings import Settings
+from runbooks.target import Target
 from tests.site.built import Document, is_external, read_document, target_of
 
 DATA = Path(__file__).parent / "data"
@@ -62,7 +64,23 @@ def test_every_setting_can_be_linked_to_and_names_its_variable(site: Path, docum
     page = documents[site / "reference" / "settings" / "index.html"]
     for name in Settings.model_fields:
         assert name.replace("_", "-") in page.ids
-        assert name.upper() in [row[0] for row in page.rows]
+        assert f"Variable: {name.upper()}" in page.text
+
+
+def test_every_variable_that_a_page_may_set_is_in_the_reference_with_its_default(
+    site: Path, documents: dict[Path, Document]
+) -> None:
+    class Recording(dict[str, str]):
+        def get(self, name: str, default: object = None) -> Any:
+            asked.append(name)
+            return super().get(name, default)
+
+    asked: list[str] = []
+    target = Target.from_environment(Recording(GENONAUT_ROOT="/root"))
+    told = {row[0]: row[1] for row in documents[site / "reference" / "index.html"].rows if len(row) == 3}
+    assert set(asked) <= set(told)
+    shown = {told[name].replace("$GENONAUT_ROOT", "/root") for name in asked if name != "GENONAUT_ROOT"}
+    assert shown == {str(value) for name, value in vars(target).items() if name != "root"}
 
 
 def test_sources_of_the_site_are_not_published(site: Path) -> None:
