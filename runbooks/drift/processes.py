@@ -32,6 +32,8 @@ class ProcessView:
         uid: effective user id.
         started: when it was started, to about 10 ms on Linux.
         terminal: its controlling terminal (``/dev/pts/3``), None without one.
+        attended: whether it has to do with that terminal: stands in its foreground or writes to it. A background job
+            whose output goes elsewhere (``nohup … > log &``) does not.
         stopped: whether it is stopped (SIGSTOP, Ctrl-Z): it then handles no signal but SIGCONT and SIGKILL.
         handle: psutil's process, which knows a reused pid from the one it was made for.
     """
@@ -45,6 +47,7 @@ class ProcessView:
     uid: int
     started: datetime
     terminal: str | None
+    attended: bool
     stopped: bool
     handle: psutil.Process = field(repr=False, compare=False)
 
@@ -111,6 +114,7 @@ def _view(process: psutil.Process) -> ProcessView | None:
         argv = tuple(process.cmdline())
         if not argv or process.status() == psutil.STATUS_ZOMBIE:
             return None
+        terminal, attended = _terminal(process)
         return ProcessView(
             pid=process.pid,
             ppid=process.ppid(),
@@ -120,7 +124,8 @@ def _view(process: psutil.Process) -> ProcessView | None:
             user=process.username(),
             uid=process.uids().effective,
             started=_started(process),
-            terminal=_terminal(process),
+            terminal=terminal,
+            attended=attended,
             stopped=process.status() == psutil.STATUS_STOPPED,
             handle=process,
         )
@@ -146,16 +151,26 @@ def _started(process: psutil.Process) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _terminal(process: psutil.Process) -> str | None:
+def _terminal(process: psutil.Process) -> tuple[str | None, bool]:
+    """Its controlling terminal, and whether it has to do with it: stands in its foreground or writes to it."""
     if sys.platform != "linux":
-        return process.terminal()
+        name = process.terminal()
+        return name, name is not None
     # psutil looks the number up among the terminals of its first call; one of another mount is not even there.
     try:
         fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
-        return None
-    number = int(fields[4])
+        return None, False
+    group, number, foreground = int(fields[2]), int(fields[4]), int(fields[5])
     if number == 0:
-        return None
+        return None, False
     major, minor = os.major(number), os.minor(number)
-    return f"/dev/pts/{minor + 256 * (major - 136)}" if 136 <= major <= 143 else "/dev/tty"
+    name = f"/dev/pts/{minor + 256 * (major - 136)}" if 136 <= major <= 143 else "/dev/tty"
+    return name, group == foreground or _writes_to_a_terminal(process.pid)
+
+
+def _writes_to_a_terminal(pid: int) -> bool:
+    try:
+        return str(Path(f"/proc/{pid}/fd/1").readlink()).startswith(("/dev/pts/", "/dev/tty", "/dev/console"))
+    except OSError:
+        return True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 DEFAULT_APP = "genonaut.worker.queue_app:celery_app"
+"""The Celery application of Genonaut, as its workers are given it with ``-A``."""
 
 _INTERPRETER = re.compile(r"(python|pypy)[\d.]*(t|w|\.exe)?$", re.IGNORECASE)
 _INTERPRETER_OPTIONS_WITH_VALUE = frozenset({"-W", "-X", "--check-hash-based-pycs"})

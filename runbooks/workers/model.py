@@ -63,6 +63,7 @@ class Start:
         output: file that its output is appended to.
         log: file that has Celery's own lines; mostly ``output``.
         broker: URL of the broker that it will use.
+        by_hand: the command with which a person starts it.
     """
 
     argv: tuple[str, ...]
@@ -71,6 +72,7 @@ class Start:
     output: Path
     log: Path
     broker: str | None
+    by_hand: str
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for ``--json``."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from runbooks.workers.by_hand import how_to_start
 from runbooks.workers.find import Found, Worker, is_ours
 from runbooks.workers.model import Start, Stop
 from runbooks.workers.outcome import (
@@ -36,20 +36,6 @@ def nothing_found(found: Found, app: str) -> RestartError:
         named = "; ".join(f"pid {miss.worker.pid} {miss.why}" for miss in found.near_misses)
         what += f" Not meant: {named}."
     return NoWorkerError(what, f"Start one: {how_to_start(found.root, found.env_target, app)}")
-
-
-def how_to_start(root: Path, env_target: str, app: str) -> str:
-    """The command that starts a worker: the Makefile's target if it has one, else what that would do."""
-    folder = f"cd {shlex.quote(str(root))}"
-    target = f"celery-{env_target.rpartition('-')[2]}"
-    makefile = root / "Makefile"
-    if makefile.is_file() and re.search(
-        rf"^{re.escape(target)}\s*:", makefile.read_text(errors="replace"), re.MULTILINE
-    ):
-        return f"{folder} && make {target}"
-    names = ("env/.env.shared", f"env/.env.{env_target}")
-    sourced = [f". {shlex.quote(name)}" for name in names if (root / name).exists()]
-    return " && ".join([folder, "set -a", *sourced, "set +a", f"ENV_TARGET={env_target} celery -A {app} worker"])
 
 
 def _as_that_user(user: str, env_target: str, root: Path) -> str:

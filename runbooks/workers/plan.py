@@ -9,6 +9,7 @@ from runbooks.drift import compare
 from runbooks.errors import UserError
 from runbooks.settings import Layers, read_layers
 from runbooks.workers.ask import ask_worker
+from runbooks.workers.by_hand import how_to_start
 from runbooks.workers.command import DEFAULT_APP
 from runbooks.workers.environment import rebuild_environment
 from runbooks.workers.find import Found, Worker, broker_of, find_workers, running_workers
@@ -107,4 +108,5 @@ def _start(worker: Worker, output: Path, layers: Layers, keep: Collection[str]) 
         output=output,
         log=where_it_logs(worker, output),
         broker=broker_of(environment.variables, layers),
+        by_hand=how_to_start(layers.root, layers.env_target, worker.command.app),
     )

@@ -24,6 +24,7 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
+"""What is called with each thing that happens during a restart."""
 
 
 def silent(progress: Progress) -> None:

@@ -32,6 +32,7 @@ class Check:
 
 
 JobProof = Callable[[], Check]
+"""What creates a new job, waits for it, and says how it ended."""
 
 
 def prove(new: ProcessView, layers: Layers, part: LogPart, keep: Collection[str] = ()) -> list[Check]:

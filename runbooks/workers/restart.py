@@ -175,5 +175,5 @@ class _Course:
         except UserError as error:
             raise StartFailedError(
                 f"The old worker is gone and no new one has been started: {error.what}",
-                f"{error.do} Then start one anew.",
+                f"{error.do} Then: {planned.by_hand}",
             ) from error

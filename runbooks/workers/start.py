@@ -7,7 +7,10 @@ import subprocess
 import sys
 import time
 
+import psutil
+
 from runbooks.drift import ProcessView, is_alive, look_at
+from runbooks.drift.processes import GONE
 from runbooks.workers.ask import node_of
 from runbooks.workers.log import LogPart
 from runbooks.workers.model import Start
@@ -57,18 +60,28 @@ def start_worker(start: Start) -> tuple[ProcessView, LogPart]:
     except OSError as error:
         raise StartFailedError(
             f"The old worker is gone, and a new one could not be started: {error.filename}: {error.strerror}.",
-            "Mend that, then start one anew.",
+            f"Mend that, then: {start.by_hand}",
         ) from error
     pid = launched.stdout.strip()
     if launched.returncode != 0 or not pid.isdigit():
         raise StartFailedError(
             f"The old worker is gone, and a new one could not be started: {launched.stderr.strip()}.",
-            "Mend that, then start one anew.",
+            f"Mend that, then: {start.by_hand}",
         )
-    view = look_at(int(pid))
-    if view is None:
-        raise died(int(pid), part)
-    return view, part
+    return _first_look(int(pid), start, part), part
+
+
+def _first_look(pid: int, start: Start, part: LogPart) -> ProcessView:
+    try:
+        process = psutil.Process(pid)
+    except GONE as error:
+        raise died(pid, start, part) from error
+    # In the middle of its exec a process has no command line.
+    while (view := look_at(pid)) is None:
+        if not is_alive(process):
+            raise died(pid, start, part)
+        time.sleep(_LOOK_EVERY)
+    return view
 
 
 def wait_until_it_answers(start: Start, new: ProcessView, part: LogPart, timeout: float, listen: Listener) -> str:
@@ -85,7 +98,7 @@ def wait_until_it_answers(start: Start, new: ProcessView, part: LogPart, timeout
     unanswered = 0
     while (seconds := time.monotonic() - began) < timeout:
         if not is_alive(new.handle):
-            raise died(new.pid, part)
+            raise died(new.pid, start, part)
         ready = part.says_ready()
         if ready or time.monotonic() > ask_next:
             node = node_of(start.broker, new.pid) if start.broker else None
@@ -95,7 +108,7 @@ def wait_until_it_answers(start: Start, new: ProcessView, part: LogPart, timeout
                 return says
             unanswered += ready
             ask_next = time.monotonic() + _ASK_EVERY
-        listen(Progress("answer", seconds, f"pid {new.pid}: to be ready"))
+        listen(Progress("answer", seconds, f"pid {new.pid} to be ready"))
         time.sleep(_LOOK_EVERY)
     raise StartFailedError(
         f"The new worker (pid {new.pid}) runs, but does not answer after {timeout:g} s. {_tail(part)}",
@@ -103,11 +116,11 @@ def wait_until_it_answers(start: Start, new: ProcessView, part: LogPart, timeout
     )
 
 
-def died(pid: int, part: LogPart) -> StartFailedError:
+def died(pid: int, start: Start, part: LogPart) -> StartFailedError:
     """The error for a worker that ended at its start, with what it wrote last."""
     return StartFailedError(
         f"The old worker is gone, and the new one (pid {pid}) died at its start. {_tail(part)}",
-        f"Mend that, then start one anew. Its log: {part.file}",
+        f"Its log: {part.file} Mend that, then: {start.by_hand}",
     )
 
 

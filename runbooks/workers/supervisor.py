@@ -276,7 +276,7 @@ def main_pid(unit: str, of_user: bool) -> int | None:
 
 def kept_by_terminal(worker: ProcessView, top: ProcessView) -> Kept | None:
     """A terminal in which somebody started it."""
-    if worker.terminal is None:
+    if worker.terminal is None or not worker.attended:
         return None
     where = f"terminal {worker.terminal.removeprefix('/dev/')}"
     command = shlex.join(_typed(top))

@@ -40,7 +40,7 @@ def edited(no_broker: Installation) -> Installation:
 def test_a_dry_run_shows_the_plan_and_touches_nothing(edited: Installation) -> None:
     (worker,) = edited.mains()
     shown = run(edited, "--dry-run")
-    assert shown.exit_code == 0
+    assert shown.exit_code == 0, shown.output
     text = shown.stdout
     assert f"  pid {worker.pid}, since " in text
     assert "runs now: unknown" in text
@@ -63,7 +63,7 @@ def test_secrets_are_never_shown(edited: Installation, more: tuple[str, ...]) ->
 def test_json_is_one_object_with_plan_and_result(edited: Installation) -> None:
     (worker,) = edited.mains()
     shown = run(edited, "--yes", "--json")
-    assert shown.exit_code == 0
+    assert shown.exit_code == 0, shown.output
     said = json.loads(shown.stdout)
     assert said["ok"] is True
     assert said["error"] is None
@@ -75,7 +75,7 @@ def test_json_is_one_object_with_plan_and_result(edited: Installation) -> None:
 
 def test_words_say_what_was_done_and_proven(edited: Installation) -> None:
     shown = run(edited, "--yes")
-    assert shown.exit_code == 0
+    assert shown.exit_code == 0, shown.output
     assert "Restarted: pid " in shown.stdout
     assert f"ok     log: its own log says ComfyUI URL: {NEW}" in shown.stdout
 
@@ -189,7 +189,7 @@ def api(no_broker: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[ty
 def test_a_new_job_proves_it_where_the_api_answers(no_broker: Installation, api: type[Api]) -> None:
     no_broker.standin()
     shown = run(no_broker, "--yes", verify="--verify-job")
-    assert shown.exit_code == 0
+    assert shown.exit_code == 0, shown.output
     assert "4. Create one new job through the API" in shown.stdout
     assert "ok     new job: job 7 is completed" in shown.stdout
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import subprocess
 import sys
 import termios
@@ -53,6 +54,7 @@ def view(pid: int, *argv: str, ppid: int = 1, environ: Mapping[str, str] | None 
         uid=me.uid,
         started=me.started,
         terminal=None,
+        attended=False,
         stopped=False,
         handle=me.handle,
     )
@@ -205,29 +207,33 @@ def test_a_worker_below_supervisord_is_refused_with_the_right_command(no_broker:
     assert no_broker.signals() == []
 
 
-@pytest.fixture
-def terminal(no_broker: Installation) -> str:
-    """A worker that somebody started with make in a terminal; the terminal's name."""
-    no_broker.write("Makefile", f"celery-demo:\n\t@ENV_TARGET=local-demo COMFYUI_URL=old {' '.join(COMMAND)}; true\n")
+def in_terminal(here: Installation, command: list[str]) -> str:
+    """Start a command as if somebody had typed it into a terminal; the terminal's name."""
     ours, theirs = os.openpty()
-    name = os.ttyname(theirs)
 
     def own_terminal() -> None:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     process = subprocess.Popen(
-        ["make", "celery-demo"],
-        cwd=no_broker.root,
-        env=no_broker.environment(),
+        command,
+        cwd=here.root,
+        env=here.environment({"ENV_TARGET": "local-demo"}),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
         preexec_fn=own_terminal,
     )
-    no_broker.adopt(process, ours, theirs)
-    wait_until(lambda: (no_broker.root / "signals.txt").exists() and no_broker.mains(), 10, "the stand-in to be there")
-    return name
+    here.adopt(process, ours, theirs)
+    wait_until(lambda: (here.root / "signals.txt").exists() and here.mains(), 10, "the stand-in to be there")
+    return os.ttyname(theirs)
+
+
+@pytest.fixture
+def terminal(no_broker: Installation) -> str:
+    """A worker that somebody started with make in a terminal."""
+    no_broker.write("Makefile", f"celery-demo:\n\t@{shlex.join(COMMAND)}; true\n")
+    return in_terminal(no_broker, ["make", "celery-demo"])
 
 
 def test_a_worker_in_a_terminal_is_refused_and_the_way_back_is_said(no_broker: Installation, terminal: str) -> None:
@@ -250,3 +256,18 @@ def test_a_worker_in_a_terminal_can_be_taken_over(no_broker: Installation, termi
     assert result.log == no_broker.root / "logs" / "worker.log"
     assert not psutil.pid_exists(old.pid) or look_at(old.pid) is None
     assert Path(f"/proc/{new.pid}/fd/1").resolve() == result.log
+
+
+def test_a_background_job_that_writes_elsewhere_is_not_the_terminal_s(no_broker: Installation) -> None:
+    in_terminal(no_broker, ["sh", "-mc", f"nohup {shlex.join(COMMAND)} > logs/worker.log 2>&1 < /dev/null & wait"])
+    (worker,) = no_broker.mains()
+    assert worker.terminal is not None
+    assert who_keeps(worker) is None
+
+
+def test_a_background_job_that_writes_to_the_terminal_is_the_terminal_s(no_broker: Installation) -> None:
+    in_terminal(no_broker, ["sh", "-mc", f"{shlex.join(COMMAND)} & wait"])
+    (worker,) = no_broker.mains()
+    kept = who_keeps(worker)
+    assert kept is not None
+    assert kept.by is Keeper.TERMINAL
