@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -13,7 +14,8 @@ from runbooks.settings import Settings
 from runbooks.target import Target
 from tests.site.built import Document, is_external, read_document, target_of
 
-DATA = Path(__file__).parent / "data"
+MEASURED = Path(__file__).parents[1] / "lab" / "freeze-matrix.json"
+ROOMS = ("errors", "settings", "target", "comfyui", "drift", "workers", "lab", "pages")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def test_every_page_says_in_a_sentence_of_its_own_what_it_is(site: Path, documen
 
 
 def test_the_freeze_table_says_what_was_measured(site: Path, documents: dict[Path, Document]) -> None:
-    measured = json.loads((DATA / "freeze-matrix.json").read_text(encoding="utf-8"))
+    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
     rows = documents[site / "architecture" / "index.html"].rows
     table = [[cell.strip() for cell in row[1:]] for row in rows if {"OLD", "NEW"} & {cell.strip() for cell in row}]
     assert table == list(measured["actions"].values())
@@ -81,6 +83,20 @@ def test_every_variable_that_a_page_may_set_is_in_the_reference_with_its_default
     assert set(asked) <= set(told)
     shown = {told[name].replace("$GENONAUT_ROOT", "/root") for name in asked if name != "GENONAUT_ROOT"}
     assert shown == {str(value) for name, value in vars(target).items() if name != "root"}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_is_in_the_python_reference(room: str, documents: dict[Path, Document]) -> None:
+    module = importlib.import_module(f"runbooks.{room}")
+    documented = {anchor for document in documents.values() for anchor in document.ids}
+    own = [name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+    public = getattr(module, "__all__", [name for name in own if not name.startswith("_")])
+    assert public
+    # A function in a module of the same name is told apart by its full path.
+    missing = [
+        name for name in public if not {f"{module.__name__}.{name}", f"{module.__name__}.{name}.{name}"} & documented
+    ]
+    assert missing == []
 
 
 def test_sources_of_the_site_are_not_published(site: Path) -> None:
