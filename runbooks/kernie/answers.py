@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextvars import ContextVar
 from typing import Any
 
 from aiohttp import web
 
 from runbooks.kernie.mock import MOCK, Mock
 
-# Where a route leaves its JSON body for the journal.
-BODY = "kernie.body"
+# Where a route leaves its JSON body for the journal: a request is answered in one context.
+BODY: ContextVar[str | None] = ContextVar("BODY", default=None)
 JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 
@@ -41,5 +42,5 @@ async def json_body(request: web.Request) -> Any:
         ValueError: if it is none; the answer is a plain 500 then, as on the real server.
     """
     text = await request.text()
-    request[BODY] = text
+    BODY.set(text)
     return json.loads(text)

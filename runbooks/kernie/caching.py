@@ -6,6 +6,7 @@ the next one run afresh.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,31 +48,16 @@ class Signatures:
         kind = self._registry[node["class_type"]]
         inputs = node["inputs"]
         changed = kind.changed(self._world, inputs) if kind.changed else None
-        parts = tuple((name, self._part(inputs[name])) for name in sorted(inputs))
-        return _Signature((node["class_type"], changed, parts))
+        parts = [(name, self._part(inputs[name])) for name in sorted(inputs)]
+        told = repr((node["class_type"], changed, parts)).encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(told, digest_size=16).digest()
 
     def _part(self, value: Any) -> object:
         if isinstance(value, list) and len(value) == 2 and value[0] in self._prompt:
-            return self.of(value[0]), value[1]
-        return type(value).__name__, repr(value)
-
-
-class _Signature:
-    """A tuple that hashes once: deep graphs would otherwise be hashed again at every level."""
-
-    __slots__ = ("_hash", "_parts")
-
-    def __init__(self, parts: tuple[object, ...]) -> None:
-        self._parts = parts
-        self._hash = hash(parts)
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        return isinstance(other, _Signature) and self._hash == other._hash and self._parts == other._parts
+            above = self.of(value[0])
+            # What cannot be told is its own object: its id makes the nodes below as unlike all others.
+            return (above if isinstance(above, bytes) else id(above)), value[1]
+        return type(value).__name__, value
 
 
 class ResultCache:

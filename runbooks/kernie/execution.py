@@ -172,7 +172,7 @@ class PromptRun:
         if kind.is_output:
             self.maybe_drop_sockets()
         if not kind.samples:
-            await run.sleep(run.share / self.mock.options.speed, scaled=False)
+            await run.sleep(run.share)
         if inspect.iscoroutinefunction(kind.run):
             given = await kind.run(run, **inputs)
         else:
@@ -234,7 +234,12 @@ class PromptRun:
 
     def _stopped(self, node_id: str) -> None:
         kind = self.entry.prompt[node_id]["class_type"]
-        about = {"prompt_id": self.entry.prompt_id, "node_id": node_id, "node_type": kind, "executed": self._executed}
+        about = {
+            "prompt_id": self.entry.prompt_id,
+            "node_id": node_id,
+            "node_type": kind,
+            "executed": list(self._executed),
+        }
         self._end_badly("execution_interrupted", about, broadcast=True)
 
     def _failed(self, node_id: str, inputs: dict[str, Any], error: BaseException) -> None:
@@ -257,7 +262,7 @@ class PromptRun:
             "prompt_id": self.entry.prompt_id,
             "node_id": node_id,
             "node_type": self.entry.prompt[node_id]["class_type"],
-            "executed": self._executed,
+            "executed": list(self._executed),
             "exception_message": message,
             "exception_type": name,
             "traceback": lines,

@@ -51,10 +51,10 @@ class NodeRun:
         if self._run.interrupt.is_set():
             raise InterruptedRunError
 
-    async def sleep(self, seconds: float, *, scaled: bool = True) -> None:
+    async def sleep(self, seconds: float) -> None:
         """Wait, shortened by `--speed`; an interrupt ends it at once by raising InterruptedRunError."""
         self.check()
-        seconds = seconds / self.mock.options.speed if scaled else seconds
+        seconds /= self.mock.options.speed
         if seconds <= 0:
             return
         try:

@@ -74,6 +74,7 @@ async def journalled(request: web.Request, handler: Handler) -> web.StreamRespon
     if request.path.startswith("/kernie/"):
         return await handler(request)
     mock, started, status = request.app[MOCK], time.monotonic(), 500
+    BODY.set(None)
     try:
         fault = mock.faults.for_request(request.method, request.path) if mock.faults.active else None
         response = await (handler(request) if fault is None else struck(fault, request, handler))
@@ -83,7 +84,7 @@ async def journalled(request: web.Request, handler: Handler) -> web.StreamRespon
         raise
     finally:
         seconds = time.monotonic() - started
-        mock.journal.note(request.method, request.path, request.query_string, request.get(BODY), status, seconds)
+        mock.journal.note(request.method, request.path, request.query_string, BODY.get(), status, seconds)
     return response
 
 

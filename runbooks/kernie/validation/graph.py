@@ -86,19 +86,18 @@ class GraphCheck:
             verdict.faults.append(problem)
 
     def _check_link(self, name: str, given: Input, link: list[Any], verdict: Verdict) -> Fault | None:
-        config = given.config(self._world)
         if len(link) != LINK_LENGTH:
-            return faults.bad_link(name, config, link)
+            return faults.bad_link(name, given.config(self._world), link)
         above, slot = link
         received = self._type_above(above).outputs[slot]
-        if not types_match(received, config[0]):
-            return faults.type_mismatch(name, config, received, link)
+        if received != given.type and not types_match(received, given.config(self._world)[0]):
+            return faults.type_mismatch(name, given.config(self._world), received, link)
         try:
             if not self.check(above).good:
                 verdict.good = False
         except Exception as error:
             verdict.good = False
-            self.verdicts[above] = Verdict(False, [faults.broke_inside(name, config, link, error)])
+            self.verdicts[above] = Verdict(False, [faults.broke_inside(name, given.config(self._world), link, error)])
         return None
 
     def _type_above(self, node_id: Any) -> NodeType:
