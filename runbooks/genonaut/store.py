@@ -42,8 +42,10 @@ def prepare(database_url: str) -> None:
                 connection.rollback()
             _create_missing(connection)
     except DBAPIError as error:
+        # SQLAlchemy masks a password before the host, but not one in the query.
+        shown = engine.url.set(query={}).render_as_string()
         raise UserError(
-            f"The job store {engine.url.render_as_string()} cannot be used: {_reason(error)}.",
+            f"The job store {shown} cannot be used: {_reason(error)}.",
             "Check DATABASE_URL, and that the database runs and that this user may write to it.",
         ) from error
     finally:

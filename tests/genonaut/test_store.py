@@ -117,6 +117,7 @@ def test_postgresql_is_understood_as_people_write_it(scheme: str) -> None:
         ("mysql://db/jobs", "There is no driver here for a database URL that starts with mysql:"),
         ("sqlite:////no/such/folder/jobs.db", "cannot be used: unable to open database file."),
         ("postgresql://genonaut:secret@127.0.0.1:1/jobs", "genonaut:***@127.0.0.1:1/jobs cannot be used: "),
+        ("postgresql://127.0.0.1:1/jobs?password=secret", "127.0.0.1:1/jobs cannot be used: "),
     ],
 )
 def test_a_database_that_cannot_be_used_is_named_without_its_password(url: str, said: str) -> None:
