@@ -122,7 +122,7 @@ class Drill:
     def _restart(self, target: Target) -> None:
         self._step(
             "Restart the worker",
-            "It keeps what it read at its start. The helper stops its main process and starts it with what the files say.",
+            "It keeps what it read when it started. The helper stops it and starts it with what the files say now.",
         )
         with self._expecting("the worker is restarted"):
             done = restart_worker(target.env_target, target.root)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 DONE = b"done"
 
+_open: set[Lifeline] = set()
+"""Held here, so that a lab lives as long as this process, not as long as somebody refers to its ``Lab``."""
+
 
 class Lifeline:
     """The starter's end of a pipe to a guardian of its own."""
@@ -23,8 +26,10 @@ class Lifeline:
                 start_new_session=True,
             )
         self.guardian_pid = self._guardian.pid
+        _open.add(self)
 
     def end(self) -> None:
         """Tell the guardian that nothing is left to do, and wait until it has gone."""
         if self._guardian.poll() is None:
             self._guardian.communicate(DONE)
+        _open.discard(self)

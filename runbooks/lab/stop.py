@@ -16,6 +16,8 @@ from runbooks.lab.state import STATE_FILE, LabState, lock, read_state
 
 WORKER_GRACE = 15.0
 """Seconds that a worker gets to finish its running job."""
+WORKER_PATIENCE = 4.0
+"""Seconds after which that is said; an idle worker is gone by then."""
 OTHERS_GRACE = 5.0
 """Seconds that every other service gets to end."""
 
@@ -74,9 +76,9 @@ def _stop_gently(root: Path, running: list[psutil.Process], say: Say) -> None:
     workers = processes.worker_mains(running)
     apis = [process for process in running if "runbooks.genonaut.api" in processes.command_of(process)]
     _signal([*workers, *apis], psutil.Process.terminate)
-    if busy := _wait(workers, 4.0):
+    if busy := _wait(workers, WORKER_PATIENCE):
         say(f"The worker (pid {_pids(busy)}) finishes its running job; it has {WORKER_GRACE:g} s.")
-        _insist(_wait(busy, WORKER_GRACE - 4.0), "worker", WORKER_GRACE, say)
+        _insist(_wait(busy, WORKER_GRACE - WORKER_PATIENCE), "worker", WORKER_GRACE, say)
     rest = [process for process in processes.lab_processes(root) if not processes.is_broker(process)]
     _signal([process for process in rest if process not in apis], psutil.Process.terminate)
     _insist(_wait(rest, OTHERS_GRACE), "lab's process", OTHERS_GRACE, say)
