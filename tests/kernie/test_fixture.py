@@ -9,7 +9,7 @@ import pytest
 
 from runbooks.kernie.errors import KernieError
 from runbooks.kernie.testing import RunningMock, running_mock
-from tests.kernie.workflows import node, run, run_well, saved
+from tests.kernie.workflows import node, run, run_well
 
 OWN_NODES = """
 import time
@@ -59,7 +59,6 @@ def test_the_mock_lives_in_the_folder_of_the_test(kernie: RunningMock, tmp_path:
 
 def test_two_mocks_run_side_by_side() -> None:
     with running_mock() as one, running_mock() as other:
-        one.post("/prompt", {"prompt": {"1": node("PreviewImage")}}) if one.url == other.url else None
         assert one.url != other.url
         assert one.get("/queue") == other.get("/queue")
 
@@ -95,10 +94,4 @@ def test_own_nodes_are_a_few_lines_each(with_own_nodes: RunningMock) -> None:
 @pytest.mark.parametrize("prompt", [{"1": node("Exit", text="bye")}, {"1": node("Unspeakable")}])
 def test_what_an_own_node_does_wrong_fails_its_prompt_alone(prompt: Any, with_own_nodes: RunningMock) -> None:
     assert run(with_own_nodes, prompt)["status"]["status_str"] == "error"
-    assert (
-        saved(
-            with_own_nodes,
-            run_well(with_own_nodes, {"1": node("Repeat", text="x", times=1), "2": node("Show", text=["1", 0])}),
-        )
-        == []
-    )
+    run_well(with_own_nodes, {"1": node("Repeat", text="x", times=1), "2": node("Show", text=["1", 0])})
