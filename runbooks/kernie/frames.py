@@ -6,6 +6,7 @@ import io
 import json
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from PIL import Image
@@ -17,7 +18,7 @@ FORMATS = {"JPEG": 1, "PNG": 2}
 MAX_PREVIEW_SIDE = 512
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Preview:
     """A picture to be shown while a node runs.
 
@@ -31,16 +32,21 @@ class Preview:
     format: str = "JPEG"
     max_side: int | None = MAX_PREVIEW_SIDE
 
+    @cached_property
+    def data(self) -> bytes:
+        """The picture as it is sent. Takes a while the first time: not on the event loop."""
+        small = self.picture.convert("RGB")
+        if self.max_side is not None:
+            small.thumbnail((self.max_side, self.max_side))
+        out = io.BytesIO()
+        options = {"quality": 95} if self.format == "JPEG" else {"compress_level": 1}
+        small.save(out, self.format, **options)
+        return out.getvalue()
 
-def encode_preview(preview: Preview) -> bytes:
-    """The picture as it is sent."""
-    small = preview.picture.convert("RGB")
-    if preview.max_side is not None:
-        small.thumbnail((preview.max_side, preview.max_side))
-    out = io.BytesIO()
-    options = {"quality": 95} if preview.format == "JPEG" else {"compress_level": 1}
-    small.save(out, preview.format, **options)
-    return out.getvalue()
+    def prepared(self) -> Preview:
+        """Itself, ready to be sent."""
+        _ = self.data
+        return self
 
 
 def preview_frame(data: bytes, image_format: str) -> bytes:

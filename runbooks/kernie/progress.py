@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from runbooks.kernie.frames import Preview, encode_preview, preview_frame, preview_frame_with_metadata
+from runbooks.kernie.frames import Preview, preview_frame, preview_frame_with_metadata
 from runbooks.kernie.websocket import Sessions
 
 # Steps that follow faster than this are not told, except first, last and those with a preview.
@@ -69,7 +69,7 @@ class Progress:
             self._sessions.send("progress_state", data, self._client)
 
     def _tell_step(self, node_id: str, value: float, maximum: float, preview: Preview | None) -> None:
-        data = encode_preview(preview) if preview is not None and self._sessions else None
+        data = preview.data if preview is not None and self._sessions else None
         kind = preview.format if preview is not None else ""
         described = self._sessions.has_feature(self._client, "supports_preview_metadata")
         if data is not None and described:

@@ -42,9 +42,13 @@ async def sample(run: NodeRun, latent: Latent, recipe: Recipe, steps: int) -> La
         told.append(repr(latent.recipe))
     recipe = replace(recipe, details=tuple(told))
     size = (max(latent.width // 2, 1), max(latent.height // 2, 1))
-    preview = Preview(await run.in_thread(draw, recipe, size)) if run.wants_previews else None
+    preview = await run.in_thread(_preview, recipe, size) if run.wants_previews else None
     await run.steps(steps, preview)
     return Latent(latent.width, latent.height, latent.batch, recipe, first=latent.first)
+
+
+def _preview(recipe: Recipe, size: tuple[int, int]) -> Preview:
+    return Preview(draw(recipe, size)).prepared()
 
 
 def recipe_of(seed: int, model: Model, positive: Conditioning, negative: Conditioning, *how: object) -> Recipe:

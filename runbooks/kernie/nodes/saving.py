@@ -116,7 +116,8 @@ async def preview(run: NodeRun, images: Pictures) -> Result:
 )
 async def send(run: NodeRun, images: Pictures) -> Result:
     for step, frame in enumerate(images.frames):
-        run.progress(step, len(images.frames), Preview(frame, "PNG", max_side=None))
+        preview = Preview(frame, "PNG", max_side=None)
+        run.progress(step, len(images.frames), await run.in_thread(preview.prepared))
     return Result()
 
 
