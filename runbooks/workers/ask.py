@@ -85,36 +85,31 @@ def node_of(broker: str, pid: int, children: Collection[int] = (), timeout: floa
     return found[0] if found else None
 
 
-def ask_worker(broker: str, pid: int, children: Collection[int], *, alone: bool, timeout: float = 1.0) -> Answer | None:
+def ask_worker(
+    broker: str, pid: int, children: Collection[int], *, sharing: int = 1, timeout: float = 1.0
+) -> Answer | None:
     """What a worker runs and has reserved; None when that cannot be known: no Celery here, no broker, no answer.
 
     Args:
         broker: URL of the broker.
         pid: main process.
         children: pids of its pool children.
-        alone: whether no other worker can have its node name; the first answer is then enough, else all are awaited.
+        sharing: how many workers may answer to its node name, itself included. Celery takes one for granted.
         timeout: seconds to wait for each answer.
     """
     node = node_of(broker, pid, children, timeout)
     if node is None:
         return None
-    ours = {pid, *children}
-    running: list[RunningJob] = []
-    reserved = 0
-
-    def look_at_running(reply: Reply) -> None:
-        running.extend(job for said in reply.get(node, ()) if (job := _job(said)).child in ours)
-
-    def look_at_reserved(reply: Reply) -> None:
-        nonlocal reserved
-        reserved += len(reply.get(node, ()))
-
-    # Celery takes one answer from one node name for granted; workers that share a name all answer.
-    limit = 1 if alone else 1_000
-    _broadcast(broker, "active", look_at_running, timeout, node, limit)
-    if alone:
-        _broadcast(broker, "reserved", look_at_reserved, timeout, node, limit)
-    return Answer(node, tuple(running), reserved if alone else None)
+    running: list[list[Reply]] = []
+    reserved: list[list[Reply]] = []
+    _broadcast(broker, "active", lambda reply: running.append(reply.get(node, [])), timeout, node, sharing)
+    _broadcast(broker, "reserved", lambda reply: reserved.append(reply.get(node, [])), timeout, node, sharing)
+    jobs = [_job(said) for answer in running for said in answer]
+    return Answer(
+        node=node,
+        running=tuple(job for job in jobs if job.child in {pid, *children}),
+        reserved=len(reserved[0]) if len(reserved) == 1 else None,
+    )
 
 
 def _job(said: Reply) -> RunningJob:

@@ -86,8 +86,8 @@ def _stop(worker: Worker, layers: Layers) -> Stop:
     children = [child.pid for child in worker.children]
     # Workers of any application share the default node name, when they share machine and broker.
     others = [other for other in running_workers(None, layers) if other.pid != worker.pid]
-    alone = not any(other.broker in (worker.broker, None) for other in others)
-    answer = ask_worker(worker.broker, worker.pid, children, alone=alone) if worker.broker else None
+    sharing = 1 + sum(other.broker in (worker.broker, None) for other in others)
+    answer = ask_worker(worker.broker, worker.pid, children, sharing=sharing) if worker.broker else None
     holdings = compare(process.environ or {}, process.started, layers)
     return Stop(worker, tuple(holdings), answer, who_keeps(process))
 

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -202,8 +203,9 @@ def test_an_orphan_beside_a_fresh_worker_is_named_and_nothing_is_touched_until_s
     make = here.make()
     here.ready(1)
     (orphan,) = here.mains()
-    for above in psutil.Process(make), *psutil.Process(make).children():
-        above.terminate()
+    for above in (psutil.Process(make), *psutil.Process(make).children()):
+        with suppress(psutil.NoSuchProcess):  # make passes the signal on to its shell
+            above.terminate()
     wait_until(lambda: (now := look_at(orphan.pid)) is not None and now.ppid != orphan.ppid, 10, "the orphan to be one")
     here.make()
     here.ready(2)
@@ -218,7 +220,11 @@ def test_an_orphan_beside_a_fresh_worker_is_named_and_nothing_is_touched_until_s
         assert choice in refused.value.do
     assert [view.pid for view in here.mains()] == [orphan.pid, fresh.pid]
 
-    result = restart_worker("local-demo", here.root, every=True)
+    plan = plan_restart("local-demo", here.root, every=True)
+    # Both have the same node name; each is asked all the same.
+    assert [stop.answer is not None for stop in plan.stops] == [True, True]
+    assert [stop.answer.reserved for stop in plan.stops if stop.answer] == [None, None]
+    result = carry_out(plan)
     assert sorted(result.old_pids) == sorted([orphan.pid, fresh.pid])
     assert [view.pid for view in here.mains()] == list(result.new_pids)
     assert len(result.new_pids) == 1
