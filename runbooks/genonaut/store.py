@@ -7,13 +7,14 @@ and a transaction that first reads and then writes would be refused there instea
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Engine, create_engine, delete, event, exists, insert, literal, select, text, update
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -38,8 +39,7 @@ def prepare(database_url: str) -> None:
     try:
         with engine.connect() as connection:
             if engine.dialect.name == "sqlite":
-                connection.execute(text("PRAGMA journal_mode=WAL"))
-                connection.rollback()
+                _write_ahead(connection)
             _create_missing(connection)
     except DBAPIError as error:
         # SQLAlchemy masks a password before the host, but not one in the query.
@@ -50,6 +50,22 @@ def prepare(database_url: str) -> None:
         ) from error
     finally:
         engine.dispose()
+
+
+def _write_ahead(connection: Connection) -> None:
+    """Let readers and a writer work at once. SQLite refuses this switch, instead of waiting, while another makes it."""
+    deadline = time.monotonic() + _LOCK_TIMEOUT
+    while True:
+        try:
+            connection.execute(text("PRAGMA journal_mode=WAL"))
+        except OperationalError as error:
+            if "locked" not in str(error.orig) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+        finally:
+            connection.rollback()
 
 
 def _create_missing(connection: Connection) -> None:
