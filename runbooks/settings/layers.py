@@ -188,7 +188,7 @@ def _read_json(root: Path, layer: Layer, path: Path) -> Iterator[Value]:
     if text is None:
         raise UserError(
             f"There is no {path}.",
-            "Run this in the folder that holds config/ and env/, or name that folder with --root.",
+            "Run this in the folder that holds config/ and env/; a command with --root can be told of another.",
         )
     try:
         data = json.loads(text)
