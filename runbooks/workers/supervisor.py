@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePath
-from typing import NamedTuple
 
 from runbooks.drift import ProcessView, ancestors
 from runbooks.drift.processes import cgroup, look_at
@@ -59,22 +58,19 @@ INIT_SHIMS = frozenset({"tini", "dumb-init", "docker-init", "catatonit"})
 PROCFILE_RUNNERS = frozenset({"honcho", "foreman", "hivemind", "watchmedo", "watchfiles", "nodemon", "entr"})
 
 
-class _Supervisor(NamedTuple):
-    command: str
-    name_variable: str = ""
-
-
 SUPERVISORS = {
-    "supervisord": _Supervisor("supervisorctl restart {name}", "SUPERVISOR_PROCESS_NAME"),
-    "circusd": _Supervisor("circusctl restart {name}", "CIRCUS_WATCHER_NAME"),
-    "pm2": _Supervisor("pm2 restart {name} --update-env", "name"),
-    "PM2": _Supervisor("pm2 restart {name} --update-env", "name"),
-    "overmind": _Supervisor("overmind restart {name}", "PS"),
-    "runsv": _Supervisor("sv restart {name}"),
-    "supervise": _Supervisor("svc -t {name}"),
-    "s6-supervise": _Supervisor("s6-svc -r {name}"),
+    "supervisord": "supervisorctl restart {name}",
+    "circusd": "circusctl restart {name}",
+    "pm2": "pm2 restart {name} --update-env",
+    "PM2": "pm2 restart {name} --update-env",
+    "runsv": "sv restart {folder}",
+    "supervise": "svc -t {folder}",
+    "s6-supervise": "s6-svc -r {folder}",
 }
-"""For each supervisor what restarts one of its processes, and the variable in which it tells a process its name."""
+"""For each supervisor what restarts one of its processes. The last three work in the service's own folder."""
+
+NAME_VARIABLES = ("SUPERVISOR_PROCESS_NAME", "name")
+"""Where supervisord and PM2 tell a process its name. Circus does not."""
 
 _INTERPRETER = re.compile(r"(python|pypy|ruby|perl|node)[\d.]*$")
 _CONTAINER = re.compile(r"(?:docker|libpod|cri-containerd|crio|/kubepods)[^\n]*?(?P<id>[0-9a-f]{64})")
@@ -160,19 +156,18 @@ def kept_by_supervisor(worker: ProcessView, keeper: ProcessView) -> Kept | None:
     if program in PROCFILE_RUNNERS:
         do = f"Stop {program} where it runs (Ctrl-C once), and start it again there."
     elif program in SUPERVISORS:
-        do = f"Restart it there: {SUPERVISORS[program].command.format(name=_name_there(program, worker, keeper))}"
+        command = SUPERVISORS[program].format(name=_name_there(worker), folder=keeper.cwd or keeper.argv[-1])
+        do = f"Restart it there: {command}"
     else:
         return None
     return Kept(Keeper.SUPERVISOR, f"It is kept running by {named}.", do)
 
 
-def _name_there(program: str, worker: ProcessView, keeper: ProcessView) -> str:
-    """What a supervisor calls the process."""
+def _name_there(worker: ProcessView) -> str:
+    """What its supervisor calls the process."""
     environ = worker.environ or {}
-    if not SUPERVISORS[program].name_variable:
-        return keeper.argv[-1]
-    name = environ.get(SUPERVISORS[program].name_variable, "NAME")
-    group = environ.get("SUPERVISOR_GROUP_NAME", name) if program == "supervisord" else name
+    name = next((environ[variable] for variable in NAME_VARIABLES if variable in environ), "NAME")
+    group = environ.get("SUPERVISOR_GROUP_NAME", name)
     return name if group == name else f"{group}:{name}"
 
 

@@ -91,10 +91,10 @@ def test_only_what_started_the_worker_counts_as_its_starters() -> None:
     ("keeper", "environ", "command"),
     [
         (["supervisord"], {"SUPERVISOR_PROCESS_NAME": "demo-worker"}, "supervisorctl restart demo-worker"),
-        (["circusd", "x.ini"], {"CIRCUS_WATCHER_NAME": "demo"}, "circusctl restart demo"),
+        (["circusd", "x.ini"], {}, "circusctl restart NAME"),
         (["PM2 v5.3.0: God Daemon"], {"name": "demo"}, "pm2 restart demo --update-env"),
-        (["runsv", "demo"], {}, "sv restart demo"),
-        (["s6-supervise", "demo"], {}, "s6-svc -r demo"),
+        (["runsv", "demo"], {}, f"sv restart {Path.cwd()}"),
+        (["s6-supervise", "demo"], {}, f"s6-svc -r {Path.cwd()}"),
         (["python", "/venv/bin/honcho", "start"], {}, "Stop honcho where it runs (Ctrl-C once)"),
     ],
 )
