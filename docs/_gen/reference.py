@@ -51,9 +51,9 @@ READERS = {
     "comfyui-timeout": ("worker", "for each job, from its frozen settings", "worker"),
     "comfyui-poll-interval": ("worker", "for each job, from its frozen settings", "worker"),
     "comfyui-max-wait-time": ("worker", "for each job, from its frozen settings", "worker"),
-    "redis-url": ("API and worker", "at import, when the Celery application is made", "API and worker"),
-    "celery-broker-url": ("API and worker", "at import, when the Celery application is made", "API and worker"),
-    "database-url": ("API and worker", "at first use of the job store", "API and worker"),
+    "redis-url": ("API and worker", "when they start, with the Celery application", "API and worker"),
+    "celery-broker-url": ("API and worker", "when they start, with the Celery application", "API and worker"),
+    "database-url": ("API and worker", "when they start", "API and worker"),
     "api-host": ("API", "when it starts", "API"),
     "api-port": ("API", "when it starts", "API"),
 }
