@@ -15,15 +15,16 @@ PACKAGE = ROOT / "runbooks"
 
 MAY_IMPORT = {
     "errors": set(),
+    "redaction": set(),
     "settings": {"errors"},
     "kernie": set(),
     "target": {"errors"},
     "comfyui": {"errors", "settings"},
-    "drift": {"errors", "settings"},
+    "drift": {"errors", "redaction", "settings"},
     "genonaut": {"errors", "settings", "comfyui", "drift"},
-    "workers": {"errors", "settings", "drift"},
-    "lab": {"errors", "settings", "target", "kernie", "comfyui", "drift", "genonaut", "workers"},
-    "pages": {"errors"},
+    "workers": {"errors", "redaction", "settings", "drift"},
+    "lab": {"errors", "redaction", "settings", "target", "kernie", "comfyui", "drift", "genonaut", "workers"},
+    "pages": {"errors", "redaction"},
 }
 """The table of the house. ``cli`` and ``runbooks/__init__.py`` may import all."""
 

@@ -2,7 +2,7 @@
 
 from runbooks.drift.holdings import Agreement, Certainty, Holding, changed_files, compare, words_of_files
 from runbooks.drift.processes import ProcessView, ancestors, is_alive, look_at, look_for
-from runbooks.drift.redact import redact, redact_text
+from runbooks.redaction import redact, redact_text
 
 __all__ = [
     "Agreement",

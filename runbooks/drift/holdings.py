@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from runbooks.drift.redact import redact
+from runbooks.redaction import redact
 from runbooks.settings.layers import Layer, Layers, Origin, Value, env_files, read_env_file, variable_of
 
 # A start is known to 10 ms, a file's date to 4; and reading its files is never the first thing that a process does.
