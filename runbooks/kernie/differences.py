@@ -14,5 +14,8 @@ DIFFERENCES: tuple[tuple[str, str], ...] = (
     ("An older socket of the same client closing leaves the newer one alone.", "On the real server it can cut it off."),
     ("Two waiting prompts with the same number and id always get 500.", "There it depends on their places in a heap."),
     ("LoadImage sees nothing outside its folder.", "A mock on a developer's machine must not read other files."),
-    ("Tooltips and descriptions are left out of /object_info.", "They are texts of others; the shape is kept."),
+    (
+        "Descriptions in /object_info are empty and there are no tooltips.",
+        "They are texts of others; the shape is kept.",
+    ),
 )

@@ -153,7 +153,9 @@ async def serving(options: Options) -> AsyncIterator[tuple[str, Mock]]:
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, options.host, options.port, backlog=1024)
+        # One address, also where the name stands for two: with port 0 they would get different ones.
+        address = "127.0.0.1" if options.host == "localhost" else options.host
+        site = web.TCPSite(runner, address, options.port, backlog=1024)
         await site.start()
         port = runner.addresses[0][1]
         host = f"[{options.host}]" if ":" in options.host else options.host

@@ -82,6 +82,7 @@ class NodeType:
             "output_name": list(self.output_names or self.outputs),
             "name": self.name,
             "display_name": self.display_name or self.name,
+            "description": "",
             "python_module": self.module,
             "category": self.category,
             "output_node": self.is_output,
