@@ -69,7 +69,7 @@ WORKER = view(40, "celery", *ARGV, ppid=30)
         (["/usr/bin/supervisord", "-n"], "supervisord"),
         (["/usr/bin/python3", "/usr/bin/supervisord", "-c", "x.conf"], "supervisord"),
         (["python", "-u", "-m", "honcho", "start"], "honcho"),
-        (["PM2 v5.3.0: God Daemon (/root/.pm2)"], "PM2"),
+        (["PM2 v5.3.0: God Daemon (/home/me/.pm2)"], "PM2"),
         (["-bash"], "bash"),
         (["/bin/sh", "-c", "supervisord"], "sh"),
     ],
