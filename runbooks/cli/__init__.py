@@ -94,13 +94,13 @@ app.command(rich_help_panel=LAB)(down)
 app.command(rich_help_panel=LAB)(drill)
 
 
-@app.command(rich_help_panel=HELPERS)
-def restart_worker() -> None:
+@app.command("restart-worker", rich_help_panel=HELPERS)
+def restart_worker_listed() -> None:
     """Restart one Celery worker so that it holds what the files say now, and lose no job."""
 
 
-@app.command(rich_help_panel=HELPERS)
-def mock() -> None:
+@app.command("mock", rich_help_panel=HELPERS)
+def mock_listed() -> None:
     """A mock ComfyUI server: no GPU, no models, one command."""
 
 

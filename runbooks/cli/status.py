@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +32,8 @@ def status(root: RootOption = Path(".lab"), as_json: JsonOption = False) -> None
     if state is None:
         if as_json:
             print_json({"ok": False, "root": root.expanduser().resolve(), "running": False, "services": []})
-        console(stderr=as_json).print(f"The lab in {root} is not running. Start it with: runbooks up", markup=False)
+        start = f"runbooks up --root {shlex.quote(str(root))}" if root != Path(".lab") else "runbooks up"
+        console(stderr=as_json).print(f"The lab in {root} is not running. Start it with: {start}", markup=False)
         raise typer.Exit(1)
     seen = look_at_services(state, Lab(state).services())
     ok = all(health.answers for health in seen)

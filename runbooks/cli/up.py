@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,6 +140,8 @@ def _table(seen: dict[str, Progress]) -> Table:
 
 
 def _say_what_next(out: Console, lab: Lab, root: Path, detach: bool) -> None:
+    from runbooks.lab.layout import ENVIRONMENT_FILE
+
     names = {service.name: service for service in lab.state.services}
     out.print()
     if "site" in names:
@@ -149,6 +152,6 @@ def _say_what_next(out: Console, lab: Lab, root: Path, detach: bool) -> None:
         out.print("All is well: a job that you create now completes.")
     if lab.environment()["API_URL"] != "http://127.0.0.1:8001":
         out.print("In another terminal, point the pages' commands at this lab:", markup=False)
-        out.print(f"  . '{lab.root / 'run' / 'environment'}'", markup=False)
-    stop = f"runbooks down --root {root}" if root != Path(".lab") else "runbooks down"
+        out.print(f"  . {shlex.quote(str(lab.root / ENVIRONMENT_FILE))}", markup=False)
+    stop = f"runbooks down --root {shlex.quote(str(root))}" if root != Path(".lab") else "runbooks down"
     out.print(f"Stop it with: {stop}" if detach else f"Stop it with Ctrl-C here, or from anywhere with: {stop}")

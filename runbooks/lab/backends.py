@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
@@ -76,30 +78,30 @@ def claim_redis(url: str, root: Path) -> str:
             f"The broker {without_password(url)} is not a Redis URL.",
             "Use one such as redis://localhost:6379, or unset REDIS_URL and CELERY_BROKER_URL for an embedded broker.",
         )
-    first = int(parts.path.strip("/") or 0) if (parts.path.strip("/") or "0").isdigit() else 0
-    number = first
+    number = parts.path.strip("/")
+    first = int(number) if number.isdigit() else 0
     try:
-        while True:
-            own = urlunsplit(parts._replace(path=f"/{number}"))
-            with _redis(own) as client:
-                if _claim(client, str(root)):
-                    return own
-            number += 1
-    except redis.ResponseError as error:
-        if "out of range" not in str(error):
-            raise _no_broker(url, error) from error
-        raise UserError(
-            f"The broker {without_password(url)} has no empty database from number {first} on.",
-            "The lab takes none that holds data: empty one, or unset REDIS_URL for an embedded broker.",
-        ) from error
+        # A database that it has already is found before one that has become empty meanwhile.
+        for take in (_is_own, _claim):
+            for own in _databases(url, first):
+                with _redis(own) as client:
+                    if take(client, str(root)):
+                        return own
     except redis.RedisError as error:
-        raise _no_broker(url, error) from error
+        raise UserError(
+            f"The broker {without_password(url)} cannot be used: {str(error).rstrip('.')}.",
+            "Start it, or unset REDIS_URL and CELERY_BROKER_URL for an embedded broker.",
+        ) from error
+    raise UserError(
+        f"The broker {without_password(url)} has no empty database from number {first} on.",
+        "The lab takes none that holds data: empty one, or unset REDIS_URL for an embedded broker.",
+    )
 
 
 def release_redis(url: str, root: Path) -> None:
     """Empty the lab's database of a Redis server; one that is not this lab's is left alone."""
     with _redis(url) as client:
-        if client.get(CLAIM) == str(root).encode():
+        if _is_own(client, str(root)):
             client.flushdb()
 
 
@@ -189,14 +191,25 @@ def _redis(url: str) -> Redis:
     return Redis.from_url(url, socket_connect_timeout=2.0, socket_timeout=2.0)
 
 
+def _databases(url: str, first: int) -> Iterator[str]:
+    """The URLs of a server's databases, from a number on."""
+    import redis
+
+    for number in count(first):
+        own = urlunsplit(urlsplit(url)._replace(path=f"/{number}"))
+        try:
+            with _redis(own) as client:
+                client.ping()
+        except redis.ResponseError as error:
+            if "out of range" in str(error):
+                return
+            raise
+        yield own
+
+
+def _is_own(client: Redis, owner: str) -> bool:
+    return bool(client.get(CLAIM) == owner.encode())
+
+
 def _claim(client: Redis, owner: str) -> bool:
-    if client.get(CLAIM) == owner.encode():
-        return True
     return client.dbsize() == 0 and bool(client.set(CLAIM, owner, nx=True))
-
-
-def _no_broker(url: str, error: Exception) -> UserError:
-    return UserError(
-        f"The broker {without_password(url)} cannot be used: {str(error).rstrip('.')}.",
-        "Start it, or unset REDIS_URL and CELERY_BROKER_URL for an embedded broker.",
-    )

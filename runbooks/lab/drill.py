@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,23 +68,29 @@ class Drill:
         """Play the incident. Nothing is left running or on the disk, however it ends.
 
         Raises:
-            UserError: the lab cannot be started.
+            UserError: the lab cannot be started; the folder with its logs is left.
         """
-        with tempfile.TemporaryDirectory(prefix="genonaut-drill-") as folder:
-            root = Path(folder).resolve() / "lab"
-            self._step(
-                "Start the stack as it was in the incident",
-                "COMFYUI_URL was changed and the API restarted; the worker was started before and knows nothing of it.",
-            )
-            lab = Lab.start(root, incident=True, free_ports=True)
-            try:
-                self._play(lab, Target.from_environment(lab.environment()))
-                self._step("Stop everything", "A drill that leaves something running is an incident of its own.")
-                lab.stop()
-            finally:
-                lab.discard()
-            left = [process.pid for process in lab_processes(root)]
-            self._see("nothing is left running", not left, f"pids {left}" if left else "no process of this lab")
+        root = Path(tempfile.mkdtemp(prefix="genonaut-drill-")).resolve()
+        self._step(
+            "Start the stack as it was in the incident",
+            "COMFYUI_URL was changed and the API restarted; the worker was started before and knows nothing of it.",
+        )
+        lab = self._start(root)
+        try:
+            self._play(lab, Target.from_environment(lab.environment()))
+            self._step("Stop everything", "A drill that leaves something running is an incident of its own.")
+            lab.stop()
+        finally:
+            lab.discard()
+        left = [process.pid for process in lab_processes(root)]
+        self._see("nothing is left running", not left, f"pids {left}" if left else "no process of this lab")
+
+    def _start(self, root: Path) -> Lab:
+        try:
+            return Lab.start(root, incident=True, free_ports=True)
+        except KeyboardInterrupt:
+            shutil.rmtree(root)
+            raise
 
     def _play(self, lab: Lab, target: Target) -> None:
         self._see_the_start(lab, target)

@@ -13,7 +13,7 @@ from runbooks.errors import UserError
 from runbooks.lab import backends, processes
 from runbooks.lab.lifeline import Lifeline
 from runbooks.lab.start import Options, Progress, Start
-from runbooks.lab.state import STATE_FILE, LabState, ProcessId, Service, read_state
+from runbooks.lab.state import STATE_FILE, LabState, ProcessId, Service, read_state, require_lab
 from runbooks.lab.stop import Say, state_if_readable, stop_lab, wait_for_watchers
 
 
@@ -179,7 +179,7 @@ def stop_folder(root: Path | str, *, kill: bool = False, say: Say = lambda _: No
     """
     root = Path(root).expanduser().resolve()
     if not processes.lab_processes(root):
-        read_state(root)
+        require_lab(root)
     state = state_if_readable(root)
     stopped = stop_lab(root, kill=kill, say=say)
     wait_for_watchers(state)

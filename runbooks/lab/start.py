@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,7 +25,7 @@ from runbooks.lab.layout import Layout, fill_folder, make_folder, require_own_fo
 from runbooks.lab.lifeline import Lifeline
 from runbooks.lab.ports import Ports, Reservations, require_free
 from runbooks.lab.processes import scripts_folder
-from runbooks.lab.state import LabState, ProcessId, Service, lock
+from runbooks.lab.state import MARKER_FILE, LabState, ProcessId, Service, lock
 from runbooks.lab.stop import stop_unlocked
 
 READY_TIMEOUT = 60.0
@@ -98,17 +99,19 @@ class Start:
         Raises:
             UserError: something is missing, taken, unreachable or does not come up.
         """
+        # All that can be wrong is looked for before anything is written.
         _check_installed(self.options)
-        with self._reservations:
-            # All that can be wrong is looked for before anything is written.
-            require_own_folder(self.root)
-            _require_stopped(self.root)
-            layout = self._layout()
+        require_own_folder(self.root)
+        _require_stopped(self.root)
+        with self._reservations, ExitStack() as undo:
+            layout = self._layout(undo)
             layout.files(mock=True)
             make_folder(self.root)
             with lock(self.root):
                 _require_stopped(self.root)
-                return self._run_locked(layout)
+                started = self._run_locked(layout)
+            undo.pop_all()
+            return started
 
     def _run_locked(self, layout: Layout) -> tuple[LabState, Lifeline]:
         for name in fill_folder(layout, mock=not (self.options.incident or self.options.comfyui)):
@@ -136,22 +139,27 @@ class Start:
             raise
         return state, lifeline
 
-    def _layout(self) -> Layout:
-        """Choose the ports and the backends. Nothing is written or started yet."""
-        options = self.options
+    def _layout(self, undo: ExitStack) -> Layout:
+        """Choose the ports and the backends.
+
+        Args:
+            undo: gets what gives back the places in servers that a new lab has taken, for when it does not come up.
+        """
         ports = self._ports()
-        environ = os.environ
-        broker = options.redis_url or environ.get("CELERY_BROKER_URL") or environ.get("REDIS_URL")
-        store = options.database_url or environ.get("DATABASE_URL")
-        if not broker:
+        is_new = not (self.root / MARKER_FILE).exists()
+        redis_url, database_url = f"redis://127.0.0.1:{ports.broker}/0", backends.sqlite_url(self.root)
+        given = self.options.redis_url or os.environ.get("CELERY_BROKER_URL") or os.environ.get("REDIS_URL")
+        if given:
+            redis_url = backends.claim_redis(given, self.root)
+            if is_new:
+                undo.callback(backends.release_redis, redis_url, self.root)
+        else:
             backends.broker_command(ports.broker)
-        return Layout(
-            root=self.root,
-            env_target=options.env_target,
-            ports=ports,
-            redis_url=backends.claim_redis(broker, self.root) if broker else f"redis://127.0.0.1:{ports.broker}/0",
-            database_url=backends.claim_database(store, self.root) if store else backends.sqlite_url(self.root),
-        )
+        if given := self.options.database_url or os.environ.get("DATABASE_URL"):
+            database_url = backends.claim_database(given, self.root)
+            if is_new:
+                undo.callback(backends.release_database, database_url, self.root)
+        return Layout(self.root, self.options.env_target, ports, redis_url, database_url)
 
     def _ports(self) -> Ports:
         choose = self._reservations.choose
@@ -336,7 +344,9 @@ def _failed(service: _Starting, what: str) -> UserError:
         lines = service.log.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         lines = []
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+    # What make says is only that its recipe failed.
+    spoken = [line.strip() for line in lines if line.strip() and not line.startswith("make: ")]
+    last = spoken[-1] if spoken else "nothing"
     return UserError(
         f"The {service.name} {what}; the last line of its log is: {last[:300]}",
         f"Read {service.log}; everything else was stopped again.",

@@ -30,6 +30,8 @@ def test_each_lab_gets_the_first_empty_database_and_keeps_it(empty: str) -> None
     assert backends.claim_redis(empty, Path("/one")) == f"{empty}/1"
     assert backends.claim_redis(empty, Path("/two")) == f"{empty}/2"
     assert backends.claim_redis(empty, Path("/one")) == f"{empty}/1"
+    backends.release_redis(f"{empty}/1", Path("/one"))
+    assert backends.claim_redis(empty, Path("/two")) == f"{empty}/2", "although the one before is empty now"
 
 
 def test_a_number_in_the_url_is_where_the_search_begins(empty: str) -> None:

@@ -85,7 +85,19 @@ class Bench:
             assert exit_code() is None, f"the worker ended: {log.read_text()}"
             return bool(WORKER_READY.search(log.read_bytes()))
 
-        wait_until(ready, 30, f"the worker to be ready, see {log}")
+        try:
+            wait_until(ready, 30, "the worker to be ready")
+        except AssertionError as error:
+            raise AssertionError(log.read_text()) from error
+
+    def wait_until_idle(self) -> None:
+        """Wait until the main process has heard that its child is done: Celery hangs when SIGHUP comes before."""
+
+        def idle() -> bool:
+            answers = self.celery.control.broadcast("active", reply=True, limit=1, timeout=5)
+            return answers and list(answers[0].values()) == [[]]
+
+        wait_until(idle, 20, "the worker to be idle")
 
     def kill(self) -> None:
         """End the worker at once: how it is stopped makes no difference to what the next one reads."""
@@ -101,8 +113,6 @@ class Bench:
             return now.error_message if now and now.status == "failed" else None
 
         message = wait_until(error, 20, f"job {job.id} to fail") or ""
-        # Celery's retries of it shall find nothing to do.
-        self.store.change(job.id, status="cancelled")
         names = {url: name for name, url in (("OLD", self.old), ("NEW", self.new), ("NEITHER", self.neither))}
         found = [name for url, name in names.items() if f" {url}:" in message]
         assert len(found) == 1, message
@@ -190,6 +200,7 @@ def _actions_on_one_worker(there: Bench) -> Iterator[tuple[str, str]]:
     there.celery.send_task("probe.clear", queue="generation")
     yield "cache_clear_in_pool_child", there.url_of_a_new_job()
 
+    there.wait_until_idle()
     there.layout.log("worker").write_bytes(b"")
     os.kill(worker.main.pid, signal.SIGHUP)
     there.wait_until_ready()

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from typer.testing import CliRunner
@@ -140,12 +141,15 @@ def _see_the_incident(root: Path, lab: Lab) -> None:
 
 
 @pytest.mark.e2e
-def test_detached_it_outlives_its_command_until_down(new_root: NewRoot) -> None:
+def test_detached_it_outlives_its_command_until_down(new_root: NewRoot, tmp_path: Path) -> None:
     root = new_root('my "detached" lab')
-    up = run("up", "--free-ports", "--detach", "--json", "--root", root)
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("The runbooks")
+    up = run("up", "--free-ports", "--detach", "--json", "--root", root, "--site", tmp_path / "site")
     assert up.returncode == 0, up.stderr
     data = json.loads(up.stdout)
-    assert [service["name"] for service in data["services"]] == SERVICES
+    assert [service["name"] for service in data["services"]] == [*SERVICES, "site"]
+    assert httpx.get(data["services"][-1]["url"], trust_env=False).text == "The runbooks"
     assert data["environment"]["GENONAUT_ROOT"] == str(root)
     assert all(psutil.pid_exists(service["pid"]) for service in data["services"] if service["pid"])
 
@@ -154,7 +158,9 @@ def test_detached_it_outlives_its_command_until_down(new_root: NewRoot) -> None:
     down = run("status", "--json", "--root", root)
     assert down.returncode == 1
     problems = {service["name"]: service["problem"] for service in json.loads(down.stdout)["services"]}
-    assert problems == dict.fromkeys(SERVICES) | {"mock": f"its process has ended; see {root}/logs/kernie-gen.log"}
+    assert problems == dict.fromkeys([*SERVICES, "site"]) | {
+        "mock": f"its process has ended; see {root}/logs/kernie-gen.log"
+    }
 
     stopped = run("down", "--root", root)
     assert stopped.returncode == 0, stopped.stderr
