@@ -8,7 +8,7 @@ JOBS ?= 2
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up incident down status test drill site serve lint format lock kernie-gen api-demo celery-demo clean
+.PHONY: help setup up incident down status test drill site serve reference picture lint format lock kernie-gen api-demo celery-demo clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -47,6 +47,12 @@ site: setup ## Build the site into site/
 
 serve: setup ## Serve the site on 8010 and rebuild it on every change
 	@$(BIN)/mkdocs serve --dev-addr 127.0.0.1:8010
+
+reference: setup ## Write the generated reference pages anew
+	@$(BIN)/python docs/_gen/reference.py
+
+picture: setup ## Take the README's picture of the site anew (needs Chromium)
+	@$(BIN)/python docs/_gen/screenshot.py
 
 lint: setup ## Check style and types
 	@$(BIN)/ruff check .
