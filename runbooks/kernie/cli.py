@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -90,6 +91,8 @@ async def _serve(options: Options) -> None:
     from runbooks.kernie.accesslog import write_line
     from runbooks.kernie.server import serving
 
+    # Requests must not wait until the thread that draws gives way: by default it may take 5 ms.
+    sys.setswitchinterval(0.0005)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

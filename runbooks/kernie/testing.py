@@ -146,8 +146,10 @@ class _Thread(threading.Thread):
         return self._running
 
     def stop(self) -> None:
-        if self._loop is not None and self._leave is not None and self.is_alive():
-            self._loop.call_soon_threadsafe(self._leave.set)
+        if self._loop is not None and self._leave is not None:
+            # A loop that is closed has nothing left to stop: the mock did not start, or ended by itself.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._leave.set)
         self.join(STOP_SECONDS)
 
 
