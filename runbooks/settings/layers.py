@@ -8,7 +8,9 @@ have, and a ``.env`` at the root is ignored.
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -16,8 +18,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
 from dotenv.parser import parse_stream
+from dotenv.variables import parse_variables
 
 from runbooks.errors import UserError
 
@@ -71,6 +73,7 @@ class Layers:
         values: for each key the values of the layers that set it, lowest first.
         variables: names of all environment variables that some file sets, whether the JSON files know the key or not.
         exports: what the Makefile exports to a worker by sourcing ``.env.shared`` and ``.env.{ENV_TARGET}``.
+        assigned: for each variable that an env file sets, the value that wins among the env files.
     """
 
     root: Path
@@ -78,6 +81,7 @@ class Layers:
     values: dict[str, list[Value]] = field(default_factory=dict)
     variables: frozenset[str] = frozenset()
     exports: dict[str, str] = field(default_factory=dict)
+    assigned: dict[str, Value] = field(default_factory=dict)
 
     def effective(self, key: str) -> Value:
         """The value that wins.
@@ -107,8 +111,25 @@ def env_files(root: Path, env_target: str) -> dict[Layer, Path]:
     }
 
 
-def read_layers(root: Path, env_target: str, environ: Mapping[str, str]) -> Layers:
+def settings_files(root: Path, env_target: str) -> list[Path]:
+    """All files that the settings of a target come from, lowest layer first, whether they exist or not."""
+    return [
+        root / "config" / "base.json",
+        root / "config" / f"{env_target}.json",
+        *env_files(root, env_target).values(),
+    ]
+
+
+def read_layers(
+    root: Path, env_target: str, environ: Mapping[str, str], expand: Mapping[str, str] | None = None
+) -> Layers:
     """Read the files and ``environ`` and join them. Nothing is changed, ``os.environ`` included.
+
+    Args:
+        root: the folder that holds ``config/`` and ``env/``.
+        env_target: such as ``local-demo``.
+        environ: the process environment.
+        expand: what ``${NAME}`` in an env file stands for; ``os.environ`` by default.
 
     Raises:
         UserError: unknown target, unreadable or broken file; names file and line.
@@ -119,7 +140,8 @@ def read_layers(root: Path, env_target: str, environ: Mapping[str, str]) -> Laye
         *_read_json(root, Layer.TARGET_JSON, _target_json(root, env_target)),
     ]
     keys = {value.key for value in json_values}
-    files = {layer: read_env_file(path) for layer, path in env_files(root, env_target).items()}
+    paths = env_files(root, env_target)
+    files = _read_env_files(paths, os.environ if expand is None else expand)
 
     found: dict[str, list[Value]] = {}
     for value in json_values:
@@ -132,8 +154,7 @@ def read_layers(root: Path, env_target: str, environ: Mapping[str, str]) -> Laye
                     found[key].append(Value(key, environ[name], Origin(layer, name)))
             elif name in files[layer]:
                 text, line = files[layer][name]
-                path = env_files(root, env_target)[layer]
-                found[key].append(Value(key, text, Origin(layer, name, path, line, root)))
+                found[key].append(Value(key, text, Origin(layer, name, paths[layer], line, root)))
 
     return Layers(
         root=root,
@@ -144,11 +165,20 @@ def read_layers(root: Path, env_target: str, environ: Mapping[str, str]) -> Laye
         exports={
             name: text for layer in (Layer.ENV_SHARED, Layer.ENV_TARGET) for name, (text, _) in files[layer].items()
         },
+        assigned={
+            name: Value(name, text, Origin(layer, name, paths[layer], line, root))
+            for layer in paths
+            for name, (text, line) in files[layer].items()
+        },
     )
 
 
-def read_env_file(path: Path) -> dict[str, tuple[str, int]]:
+def read_env_file(path: Path, expand: Mapping[str, str] | None = None) -> dict[str, tuple[str, int]]:
     """The variables of one env file with the line of each (1 is the first). A missing file has none.
+
+    Args:
+        path: the file.
+        expand: what ``${NAME}`` stands for that the file has not set itself; ``os.environ`` by default.
 
     Raises:
         UserError: the file is there but cannot be read, or a line is not ``KEY=value``.
@@ -156,20 +186,33 @@ def read_env_file(path: Path) -> dict[str, tuple[str, int]]:
     text = _read_text(path)
     if text is None:
         return {}
+    values: dict[str, str] = {}
     lines: dict[str, int] = {}
+    known = ChainMap(values, dict(os.environ if expand is None else expand))
     for binding in parse_stream(StringIO(text)):
         written = binding.original.string
         blank = written[: len(written) - len(written.lstrip())]
         line = binding.original.line + blank.count("\n")
-        if binding.error or (binding.key is not None and binding.value is None):
+        if binding.error or (binding.key is not None and (binding.value is None or "=" in binding.key)):
             raise UserError(
                 f"{path}:{line} is {written.strip()!r}, expected KEY=value.",
                 "Correct that line, or put # before it.",
             )
         if binding.key is not None:
+            values[binding.key] = "".join(part.resolve(known) for part in parse_variables(binding.value or ""))
             lines[binding.key] = line
-    values = dotenv_values(stream=StringIO(text))
-    return {name: (values[name] or "", line) for name, line in lines.items()}
+    return {name: (text, lines[name]) for name, text in values.items()}
+
+
+def _read_env_files(paths: Mapping[Layer, Path], expand: Mapping[str, str]) -> dict[Layer, dict[str, tuple[str, int]]]:
+    # A file may use what a lower one sets, as it can where a shell or load_dotenv() reads one after the other.
+    known = dict(expand)
+    files = {}
+    for layer, path in paths.items():
+        files[layer] = read_env_file(path, known)
+        for name, (text, _) in files[layer].items():
+            known.setdefault(name, text)
+    return files
 
 
 def _target_json(root: Path, env_target: str) -> Path:
@@ -212,7 +255,7 @@ def _line_of_key(text: str, key: str) -> int | None:
 
 def _read_text(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
@@ -220,3 +263,7 @@ def _read_text(path: Path) -> str | None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UserError(f"{path} cannot be read: {reason}.", "Make it a file that this user may read.") from error
+    if "\0" in text:
+        # As after a power cut; no variable can hold one.
+        raise UserError(f"{path} holds zero bytes, which is no text.", "Write it anew.")
+    return text

@@ -28,7 +28,10 @@ class Loaded:
 
 
 def load_settings(
-    root: Path | None = None, env_target: str | None = None, environ: Mapping[str, str] | None = None
+    root: Path | None = None,
+    env_target: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    expand: Mapping[str, str] | None = None,
 ) -> Loaded:
     """Read the six layers now and validate them. Nothing is cached and nothing is changed.
 
@@ -36,6 +39,7 @@ def load_settings(
         root: the folder that holds ``config/`` and ``env/``; the working directory by default.
         env_target: such as ``local-demo``; the variable ``ENV_TARGET`` of ``environ`` by default.
         environ: the process environment; ``os.environ`` by default.
+        expand: what ``${NAME}`` in an env file stands for; ``os.environ`` by default.
 
     Raises:
         UserError: names file, line and key, and what was expected.
@@ -44,7 +48,7 @@ def load_settings(
     target = env_target or environ.get("ENV_TARGET")
     if not target:
         raise UserError("ENV_TARGET is not set.", "Say which target you mean: export ENV_TARGET=local-demo")
-    layers = read_layers(root or Path.cwd(), target, environ)
+    layers = read_layers(root or Path.cwd(), target, environ, expand)
     return Loaded(_validate(layers), layers)
 
 

@@ -19,6 +19,19 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+NEEDS_RESTART = frozenset({"redis-url", "celery-broker-url", "database-url", "api-host", "api-port"})
+"""Keys that a running process cannot change: connections, pools and the listening socket are made from them once."""
+
+
+def needs_restart(variable: str) -> bool:
+    """Whether a change of this variable needs a restart even where the settings follow their files.
+
+    Celery's own variables do: pool size and the like are read once, when the worker starts.
+    """
+    own = variable.startswith("CELERY_") or variable in ("CONFIG_RELOAD", "ENV_TARGET")
+    return own or variable.replace("_", "-").lower() in NEEDS_RESTART
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 

@@ -10,13 +10,13 @@ import uvicorn
 from runbooks.errors import UserError
 from runbooks.genonaut.api.app import create_app
 from runbooks.genonaut.startup import exit_on_user_error
-from runbooks.settings import get_settings
+from runbooks.settings import current_settings
 
 
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C. Exits with 2 and one sentence when it cannot start."""
     with exit_on_user_error():
-        settings = get_settings()
+        settings = current_settings()
         _check_port(settings.api_host, settings.api_port)
         app = create_app()
     # Loads Celery's transport and learns early whether the broker is there, while the server already starts.

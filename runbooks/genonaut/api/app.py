@@ -13,10 +13,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError, DBAPIError
 
+from runbooks.genonaut.api.following import LookAtTheFiles
 from runbooks.genonaut.api.queue import CeleryQueue, JobQueue
 from runbooks.genonaut.api.routes import router
 from runbooks.genonaut.store import JobStore, prepare
-from runbooks.settings import get_settings
+from runbooks.settings import current_settings, reloader
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
         UserError: the settings cannot be read, or the job store cannot be used.
     """
     if store is None:
-        settings = get_settings()
+        settings = current_settings()
         prepare(settings.database_url)
         store = JobStore(settings.database_url)
     if queue is None:
@@ -43,6 +44,8 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
     app.state.store = store
     app.state.queue = queue
     app.include_router(router)
+    if reloader() is not None:
+        app.add_middleware(LookAtTheFiles)
     app.add_exception_handler(RequestValidationError, _request_refused)
     app.add_exception_handler(DataError, _value_refused)
     app.add_exception_handler(DBAPIError, _store_down)

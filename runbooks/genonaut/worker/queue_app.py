@@ -13,7 +13,7 @@ from celery.signals import worker_init
 from runbooks.errors import UserError
 from runbooks.genonaut.startup import exit_on_user_error
 from runbooks.genonaut.worker import GENERATION_QUEUE, RUN_JOB
-from runbooks.settings import get_settings
+from runbooks.settings import current_settings
 
 celery_app: Celery
 """Made when it is first asked for: importing this module reads no settings."""
@@ -29,8 +29,8 @@ def __getattr__(name: str) -> Celery:
 @cache
 def _make_celery_app() -> Celery:
     # In a worker this runs in the main process, before it forks: what get_settings() caches here, every pool child
-    # inherits. That is the freeze of the incident, and it is meant to be here.
-    settings = get_settings()
+    # inherits. That is the freeze of the incident, and it is meant to be here, unless CONFIG_RELOAD asks otherwise.
+    settings = current_settings()
     _check_broker_url(settings.broker_url)
     app = Celery("genonaut", broker=settings.broker_url)
     app.conf.update(
@@ -63,7 +63,7 @@ def _prepare_store(**_: Any) -> None:
     from runbooks.genonaut.store import prepare
 
     with exit_on_user_error():
-        prepare(get_settings().database_url)
+        prepare(current_settings().database_url)
 
 
 def _check_broker_url(url: str) -> None:

@@ -11,7 +11,7 @@ from runbooks.comfyui import ComfyUIWorkerClient
 from runbooks.genonaut.store import JobStore
 from runbooks.genonaut.worker import RUN_JOB
 from runbooks.genonaut.worker.run import JobWithdrawn, run_job
-from runbooks.settings import get_settings
+from runbooks.settings import held_settings
 
 logger = get_task_logger(__name__)
 
@@ -28,9 +28,8 @@ def _store(database_url: str) -> JobStore:
     name=RUN_JOB, autoretry_for=(Exception,), retry_backoff=True, retry_jitter=True, max_retries=3
 )
 def run_comfy_job(job_id: int) -> None:
-    """Run one attempt at a job, with the settings of this process and a client of its own."""
-    settings = get_settings()
-    with ComfyUIWorkerClient.from_settings(settings) as client:
+    """Run one attempt at a job, with the settings that hold as it begins and a client of its own."""
+    with held_settings() as settings, ComfyUIWorkerClient.from_settings(settings) as client:
         try:
             run_job(_store(settings.database_url), job_id, client)
         except JobWithdrawn as reason:
