@@ -60,7 +60,7 @@ def _look(state: LabState, service: Service) -> Health:
     broker = state.environment["REDIS_URL"]
     answers: Callable[[], bool] = {
         "broker": lambda: broker_answers(broker),
-        "worker": lambda: _worker_answers(broker, service.pid or 0),
+        "worker": lambda: worker_answers(broker, service.pid or 0),
         "api": lambda: http_ok(service.url, "/api/v1/health"),
     }.get(service.name, lambda: http_ok(service.url))
     if answers():
@@ -69,7 +69,8 @@ def _look(state: LabState, service: Service) -> Health:
     return Health(service, since, False, f"runs and does not answer{where}" if since else "does not answer")
 
 
-def _worker_answers(broker: str, pid: int) -> bool:
+def worker_answers(broker: str, pid: int) -> bool:
+    """Whether the worker with this main process answers over the broker within a second."""
     from runbooks.workers.ask import node_of
 
     return broker_answers(broker) and node_of(broker, pid) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -13,8 +14,8 @@ from runbooks.errors import UserError
 from runbooks.lab import backends, processes
 from runbooks.lab.lifeline import Lifeline
 from runbooks.lab.start import Options, Progress, Start
-from runbooks.lab.state import STATE_FILE, LabState, ProcessId, Service, read_state, require_lab
-from runbooks.lab.stop import Say, state_if_readable, stop_lab, wait_for_watchers
+from runbooks.lab.state import STATE_FILE, LabState, ProcessId, Service, lock, read_state, require_lab
+from runbooks.lab.stop import Say, state_if_readable, stop_lab, wait_for_watcher
 
 
 class Lab:
@@ -131,12 +132,16 @@ class Lab:
     def detach(self) -> None:
         """Let the lab outlive this process."""
         if self._lifeline:
-            self.state = replace(self.state, supervisor=None, guardian=None)
+            self.state = replace(self.state, guardian=None)
             self.state.write()
             self._lifeline.end()
 
     def wait(self, say: Say = lambda _: None) -> None:
         """Return when another command has stopped the lab; meanwhile ``say`` what ends and what is started anew."""
+        with lock(self.root):
+            if (self.root / STATE_FILE).exists():
+                self.state = replace(self.state, watcher=ProcessId.of(os.getpid()))
+                self.state.write()
         known = {service.name: service.pid for service in self.services()}
         while (self.root / STATE_FILE).exists():
             for service in self.state.services:
@@ -182,5 +187,6 @@ def stop_folder(root: Path | str, *, kill: bool = False, say: Say = lambda _: No
         require_lab(root)
     state = state_if_readable(root)
     stopped = stop_lab(root, kill=kill, say=say)
-    wait_for_watchers(state)
+    if state:
+        wait_for_watcher(state)
     return stopped

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,7 @@ import psutil
 
 from runbooks.errors import UserError
 from runbooks.lab import backends, processes
-from runbooks.lab.health import http_ok
+from runbooks.lab.health import http_ok, worker_answers
 from runbooks.lab.layout import Layout, fill_folder, make_folder, require_own_folder, write_file
 from runbooks.lab.lifeline import Lifeline
 from runbooks.lab.ports import Ports, Reservations, require_free
@@ -125,7 +125,6 @@ class Start:
             started=time.time(),
             services=(),
             environment=layout.variables(),
-            supervisor=ProcessId.of(os.getpid()),
             guardian=ProcessId.of(lifeline.guardian_pid),
         )
         try:
@@ -223,14 +222,14 @@ class Start:
         return self._spawn("api", layout, command, layout.api_url, lambda: http_ok(layout.api_url, "/api/v1/health"))
 
     def _start_worker(self, layout: Layout) -> _Starting:
-        log = layout.log("worker")
-        return self._spawn(
-            "worker",
-            layout,
-            ["make", "--no-print-directory", "celery-demo"],
-            backends.without_password(layout.redis_url),
-            lambda: bool(WORKER_READY.search(log.read_bytes())),
-        )
+        def is_ready() -> bool:
+            # It says that it is ready a moment before it hears what is broadcast, which is how the API looks for it.
+            main = _main_process(worker) if WORKER_READY.search(worker.log.read_bytes()) else None
+            return main is not None and worker_answers(layout.redis_url, main.pid)
+
+        command = ["make", "--no-print-directory", "celery-demo"]
+        worker = self._spawn("worker", layout, command, backends.without_password(layout.redis_url), is_ready)
+        return worker
 
     def _start_site(self, layout: Layout, site: Path) -> _Starting:
         port = layout.ports.site
@@ -288,9 +287,8 @@ class Start:
         return holds
 
     def _service(self, ready: _Starting) -> Service:
-        pid = ready.process.pid
-        if ready.name == "worker":
-            pid = processes.worker_mains(psutil.Process(pid).children(recursive=True))[0].pid
+        main = _main_process(ready) if ready.name == "worker" else None
+        pid = main.pid if main else ready.process.pid
         url = backends.without_password(ready.url)
         self._report(ready.name, "up", url, pid=pid, log=ready.log)
         return Service(ready.name, url, ProcessId.of(pid), ready.log)
@@ -306,6 +304,13 @@ class Start:
         if self.options.on_progress:
             seconds = time.monotonic() - self._began
             self.options.on_progress(Progress(service, status, text, seconds, pid, log))
+
+
+def _main_process(worker: _Starting) -> psutil.Process | None:
+    """What make and its shell have started, None when it has ended."""
+    with suppress(psutil.NoSuchProcess):
+        return next(iter(processes.worker_mains(psutil.Process(worker.process.pid).children(recursive=True))), None)
+    return None
 
 
 def _check_installed(options: Options) -> None:

@@ -85,8 +85,8 @@ class LabState:
         started: when, seconds since the epoch.
         services: those that were started, in order.
         environment: the variables of ``Lab.environment``; credentials included, so the file is private.
-        supervisor: the process that started the lab and watches it, None when detached.
-        guardian: the process that stops the lab when the supervisor dies, None when detached.
+        guardian: the process that stops the lab when the one that started it dies, None when detached.
+        watcher: the ``runbooks up`` that ends when the lab is stopped, None when there is none.
     """
 
     root: Path
@@ -95,8 +95,8 @@ class LabState:
     started: float
     services: tuple[Service, ...]
     environment: dict[str, str]
-    supervisor: ProcessId | None = None
     guardian: ProcessId | None = None
+    watcher: ProcessId | None = None
 
     def service(self, name: str) -> Service:
         """The service of that name.
@@ -199,6 +199,6 @@ def _parse(data: dict[str, Any]) -> LabState:
         started=data["started"],
         services=services,
         environment=data["environment"],
-        supervisor=process(data["supervisor"]),
         guardian=process(data["guardian"]),
+        watcher=process(data["watcher"]),
     )

@@ -58,11 +58,11 @@ def stop_unlocked(root: Path, *, kill: bool = False, say: Say = lambda _: None) 
     return len(running)
 
 
-def wait_for_watchers(state: LabState | None, timeout: float = 10.0) -> None:
+def wait_for_watcher(state: LabState, timeout: float = 10.0) -> None:
     """Wait until the ``runbooks up`` that watches the lab, and its guardian, have noticed that it is stopped."""
-    if state:
-        watchers = [found for known in (state.supervisor, state.guardian) if known and (found := known.find())]
-        _wait([watcher for watcher in watchers if watcher.pid != psutil.Process().pid], timeout)
+    if state.watcher:
+        known = (state.watcher, state.guardian)
+        _wait([found for process in known if process and (found := process.find())], timeout)
 
 
 def state_if_readable(root: Path) -> LabState | None:

@@ -94,10 +94,15 @@ class Bench:
         """Wait until the main process has heard that its child is done: Celery hangs when SIGHUP comes before."""
 
         def idle() -> bool:
-            answers = self.celery.control.broadcast("active", reply=True, limit=1, timeout=5)
-            return answers and list(answers[0].values()) == [[]]
+            answers = self.ask("active")
+            return bool(answers) and list(answers[0].values()) == [[]]
 
         wait_until(idle, 20, "the worker to be idle")
+
+    def ask(self, command: str) -> list[dict[str, Any]]:
+        """Send the worker a command; the answer is empty when it does not hear what is broadcast yet."""
+        answers: list[dict[str, Any]] = self.celery.control.broadcast(command, reply=True, limit=1, timeout=2)
+        return answers
 
     def kill(self) -> None:
         """End the worker at once: how it is stopped makes no difference to what the next one reads."""
@@ -215,7 +220,7 @@ def _actions_that_start_another(there: Bench) -> Iterator[tuple[str, str]]:
     old_environ, argv = worker.main.environ(), worker.main.cmdline()
     there.write(there.new)
 
-    assert there.celery.control.broadcast("clear_in_main", reply=True, limit=1, timeout=20)
+    wait_until(lambda: there.ask("clear_in_main"), 20, "the main process to clear its cache")
     worker.refork()
     yield "cache_clear_in_main_then_refork", there.url_of_a_new_job()
 
