@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 PREVIEW = 1
 TEXT = 3
@@ -25,7 +25,7 @@ class Preview:
     Attributes:
         picture: the picture.
         format: `JPEG` or `PNG`.
-        max_side: it is made smaller to fit, in pixels; None keeps its size.
+        max_side: the longer side that it is shown with, in pixels; None keeps its size.
     """
 
     picture: Image.Image
@@ -37,7 +37,7 @@ class Preview:
         """The picture as it is sent. Takes a while the first time: not on the event loop."""
         small = self.picture.convert("RGB")
         if self.max_side is not None:
-            small.thumbnail((self.max_side, self.max_side))
+            small = ImageOps.contain(small, (self.max_side, self.max_side), Image.Resampling.BILINEAR)
         out = io.BytesIO()
         options = {"quality": 95} if self.format == "JPEG" else {"compress_level": 1}
         small.save(out, self.format, **options)

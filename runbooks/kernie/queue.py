@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import heapq
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 MAX_HISTORY = 10_000
+CANONICAL_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def is_canonical_id(value: object) -> bool:
+    """True for a UUID in lower case with hyphens, the only form of a prompt's id."""
+    return isinstance(value, str) and CANONICAL_ID.fullmatch(value) is not None
 
 
 class TieError(TypeError):

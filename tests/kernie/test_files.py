@@ -63,6 +63,9 @@ def test_a_mask_gives_its_transparency_to_the_original(kernie: RunningMock) -> N
     upload(kernie, png("red"), "original.png")
     reference = '{"filename": "original.png", "type": "input", "subfolder": ""}'
     assert upload(kernie, png((0, 0, 0, 40), "RGBA"), "mask.png", "mask", original_ref=reference) == 200
+    outside = '{"filename": "../original.png", "type": "input"}'
+    assert upload(kernie, png((0, 0, 0, 40), "RGBA"), "never.png", "mask", original_ref=outside) == 200
+    assert not (kernie.input_dir / "never.png").exists()
     with Image.open(kernie.input_dir / "mask.png") as picture:
         assert picture.getpixel((0, 0)) == (255, 0, 0, 40)
 
@@ -108,6 +111,16 @@ def test_every_wish_for_a_view_is_answered_with_a_picture(query: str, shared: Ru
         content = answer.read()
     with Image.open(io.BytesIO(content)) as picture:
         picture.load()
+
+
+def test_an_svg_is_shown_in_an_img_and_downloaded_everywhere_else(shared: RunningMock) -> None:
+    (shared.input_dir / 'a "b".svg').write_text("<svg/>")
+    path = "/view?type=input&filename=a%20%22b%22.svg"
+    _, shown = ask(shared, path, "GET", None, **{"Sec-Fetch-Dest": "image"})
+    _, downloaded = ask(shared, path)
+    assert shown.headers["Content-Type"] == "image/svg+xml"
+    assert downloaded.headers["Content-Disposition"] == 'attachment; filename="a \\"b\\".svg"'
+    assert downloaded.headers["Content-Type"] == "application/octet-stream"
 
 
 def test_settings_are_kept(kernie: RunningMock) -> None:

@@ -94,7 +94,7 @@ def graphs() -> dict[str, Any]:
     return {
         "scale": picture | {"out": node("ImageScale", width=0, height=8, crop="center", **scaled)},
         "scale by": picture | {"out": node("ImageScaleBy", scale_by=0.5, **scaled)},
-        "megapixels": picture | {"out": node("ImageScaleToTotalPixels", megapixels=0.01, **scaled)},
+        "megapixels": picture | {"out": node("ImageScaleToTotalPixels", megapixels=0.01, resolution_steps=1, **scaled)},
         "invert": picture | {"out": node("ImageInvert", image=image)},
         "batch": picture | {"out": node("ImageBatch", image1=image, image2=image)},
         "crop": picture | {"out": node("ImageCrop", image=image, width=8, height=8, x=30, y=0)},

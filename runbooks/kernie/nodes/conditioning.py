@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runbooks.kernie.nodes.inputs import FLOAT, INT, MAX_RESOLUTION, STRING, Input, choice, link, modern
+from runbooks.kernie.nodes.inputs import BOOLEAN, FLOAT, INT, MAX_RESOLUTION, STRING, Input, choice, link, modern
 from runbooks.kernie.nodes.latents import encoded
 from runbooks.kernie.nodes.registry import Nodes
 from runbooks.kernie.nodes.values import Conditioning, Latent, Model, Pictures
@@ -314,8 +314,8 @@ async def apply_style(
         "vae": link("VAE"),
         "pixels": link("IMAGE"),
         "mask": link("MASK"),
+        "noise_mask": BOOLEAN(default=True),
     },
-    optional={},
     outputs=("CONDITIONING", "CONDITIONING", "LATENT"),
     output_names=("positive", "negative", "latent"),
 )
@@ -326,7 +326,7 @@ async def inpaint(
     vae: Model,
     pixels: Pictures,
     mask: Pictures,
-    **ignored: Any,
+    noise_mask: bool,
 ) -> tuple[Conditioning, Conditioning, Latent]:
-    note = f"mask {mask.fingerprint()}"
+    note = f"mask {mask.fingerprint()} {noise_mask}"
     return positive.noting(note), negative.noting(note), encoded(pixels)

@@ -129,13 +129,13 @@ async def scale_by_factor(run: NodeRun, image: Pictures, upscale_method: str, sc
             "image": link("IMAGE"),
             "upscale_method": choice(*METHODS),
             "megapixels": FLOAT(1.0, 0.01, 16.0, 0.01),
+            "resolution_steps": INT(1, 1, 256, advanced=True),
         }
     ),
-    optional=modern({"resolution_steps": INT(1, 1, 256, advanced=True)}),
     outputs=("IMAGE",),
 )
 async def scale_to_megapixels(
-    run: NodeRun, image: Pictures, upscale_method: str, megapixels: float, resolution_steps: int = 1
+    run: NodeRun, image: Pictures, upscale_method: str, megapixels: float, resolution_steps: int
 ) -> tuple[Pictures]:
     factor = (megapixels * 1024 * 1024 / (image.size[0] * image.size[1])) ** 0.5
     step = resolution_steps

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import sys
 
 import psutil
@@ -30,7 +29,7 @@ async def system_stats(request: web.Request) -> web.Response:
     """Versions and memory, as a ComfyUI on CPU tells them."""
     memory = psutil.virtual_memory()
     system = {
-        "os": {"Linux": "linux", "Darwin": "darwin", "Windows": "win32"}.get(platform.system(), sys.platform),
+        "os": sys.platform,
         "ram_total": memory.total,
         "ram_free": memory.available,
         "comfyui_version": COMFYUI_VERSION,

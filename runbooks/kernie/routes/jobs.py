@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
-from typing import Any
+import json
 
 from aiohttp import web
 
 from runbooks.kernie.answers import json_answer, json_body, mock_of
 from runbooks.kernie.jobs import STATES, find_job, find_jobs, page_of
 from runbooks.kernie.mock import Mock
+from runbooks.kernie.queue import is_canonical_id
 
 ROUTES = web.RouteTableDef()
 
@@ -24,10 +24,10 @@ async def list_jobs(request: web.Request) -> web.Response:
     query = request.query
     try:
         states = _states(query.get("status"))
-        sort_by = query.get("sort_by", "created_at")
+        sort_by = query.get("sort_by", "created_at").lower()
         if sort_by not in ("created_at", "execution_duration"):
             raise _Refused("sort_by must be 'created_at' or 'execution_duration'")
-        order = query.get("sort_order", "desc")
+        order = query.get("sort_order", "desc").lower()
         if order not in ("asc", "desc"):
             raise _Refused("sort_order must be 'asc' or 'desc'")
         limit = _whole("limit", query.get("limit"))
@@ -74,23 +74,16 @@ async def cancel_several(request: web.Request) -> web.Response:
     """Cancel each of `job_ids`."""
     try:
         body = await json_body(request)
-    except ValueError:
-        body = None
+    except json.JSONDecodeError:
+        return json_answer({"error": "Request body must be valid JSON"}, 400)
     ids = body.get("job_ids") if isinstance(body, dict) else None
     if not isinstance(ids, list):
         return json_answer({"error": "job_ids must be a list"}, 400)
-    wrong = [str(each) for each in ids if not _is_id(each)]
+    wrong = [each if isinstance(each, str) else repr(each) for each in ids if not is_canonical_id(each)]
     if wrong:
         return json_answer({"error": "job_ids contains invalid id(s)", "invalid_ids": wrong}, 400)
     done = [_cancel(mock_of(request), each) for each in ids]
     return json_answer({"cancelled": any(done)})
-
-
-def _is_id(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and bool(uuid.UUID(value))
-    except ValueError:
-        return False
 
 
 @ROUTES.post("/api/jobs/{job_id}/cancel")

@@ -70,7 +70,7 @@ async def interrupt(request: web.Request) -> web.Response:
     mock = mock_of(request)
     try:
         body = await json_body(request)
-    except ValueError:
+    except json.JSONDecodeError:
         body = {}
     prompt_id = body.get("prompt_id")
     running = mock.queue.running

@@ -26,6 +26,7 @@ def version() -> str:
 
 
 @ROUTES.get("/")
+@ROUTES.get("/api/")
 async def root(request: web.Request) -> web.Response:
     """JSON for programs, a small page for browsers."""
     mock = mock_of(request)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,66 +20,57 @@ from runbooks.kernie.nodes.saving import png_texts
 ROUTES = web.RouteTableDef()
 
 
-class _Refused(Exception):  # noqa: N818 - carries the answer, is no error of ours
-    """The status that the upload is answered with."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
 @ROUTES.post("/upload/image")
 async def upload_image(request: web.Request) -> web.Response:
     """Keep a picture. The same name with other bytes gets a number, unless `overwrite` is `true` or `1`."""
-    form = await request.post()
-    try:
-        target = _Target(mock_of(request).folders, form)
-        data = await asyncio.to_thread(target.image.file.read)
-        path = target.path if target.overwrite else await asyncio.to_thread(_free_name, target.path, data)
-        await asyncio.to_thread(_write, path, data)
-    except _Refused as refused:
-        return empty(refused.status)
-    return json_answer({"name": path.name, "subfolder": target.subfolder, "type": target.kind})
+    return await _keep(request, lambda _, data: data)
 
 
 @ROUTES.post("/upload/mask")
 async def upload_mask(request: web.Request) -> web.Response:
     """Keep a picture that has its colours from `original_ref` and its transparency from the upload."""
-    form = await request.post()
     folders = mock_of(request).folders
-    try:
-        target = _Target(folders, form)
-        original = _original(folders, json.loads(str(form["original_ref"])))
-        if original.is_file():
-            data = await asyncio.to_thread(_masked, original, target.image.file.read())
-            await asyncio.to_thread(_write, target.path, data)
-    except _Refused as refused:
-        return empty(refused.status)
-    return json_answer({"name": target.path.name, "subfolder": target.subfolder, "type": target.kind})
+
+    def masked(form: Any, data: bytes) -> bytes | None:
+        original = _original(folders, json.loads(form.get("original_ref")))
+        return _masked(original, data) if original is not None and original.is_file() else None
+
+    return await _keep(request, masked)
+
+
+async def _keep(request: web.Request, change: Callable[[Any, bytes], bytes | None]) -> web.Response:
+    """Write what `change` makes of the upload; None writes nothing, and is answered as if it had been written."""
+    form = await request.post()
+    target = _Target(mock_of(request).folders, form)
+    if target.path is None:
+        return empty(400)
+    data = await asyncio.to_thread(target.image.file.read)
+    path = target.path if target.overwrite else await asyncio.to_thread(_free_name, target.path, data)
+    content = await asyncio.to_thread(change, form, data)
+    if content is not None:
+        await asyncio.to_thread(_write, path, content)
+    return json_answer({"name": path.name, "subfolder": target.subfolder, "type": target.kind})
 
 
 class _Target:
-    """Where an upload goes.
+    """Where an upload goes; its path is None if it may not go there, or if there is none.
 
     Raises:
         AttributeError, TypeError: for a field that is no file, or a type that is none: 500, as on the real server.
     """
 
     def __init__(self, folders: Folders, form: Any) -> None:
-        self.image: web.FileField = form.get("image")
-        if not (self.image and self.image.file):
-            raise _Refused(400)
-        self.kind = form.get("type") or "input"
-        self.subfolder = str(form.get("subfolder", ""))
-        self.overwrite = form.get("overwrite") in ("true", "1")
+        self.kind = form.get("type", "input")
         folder = folders.by_type(self.kind)
         if folder is None:
             raise TypeError(f"no such type: {self.kind}")
-        try:
-            inner = inside(folder, self.subfolder)
-            self.path = inside(inner, self.image.filename)
-        except (OutsideFolderError, ValueError):
-            raise _Refused(400) from None
+        self.subfolder = form.get("subfolder", "")
+        self.overwrite = form.get("overwrite") in ("true", "1")
+        self.image: web.FileField = form.get("image")
+        self.path: Path | None = None
+        if self.image and self.image.file:
+            with contextlib.suppress(OutsideFolderError, ValueError):
+                self.path = inside(folder, self.subfolder, self.image.filename)
 
 
 def _free_name(path: Path, data: bytes) -> Path:
@@ -97,15 +90,16 @@ def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _original(folders: Folders, reference: dict[str, Any]) -> Path:
+def _original(folders: Folders, reference: dict[str, Any]) -> Path | None:
+    """The file that a reference names, or None if it may not be read."""
     name, folder = folders.annotated(reference["filename"])
     folder = folder or folders.by_type(reference.get("type", "output"))
-    if not name or name.startswith("/") or ".." in name or folder is None:
-        raise _Refused(400)
+    if not name or folder is None:
+        return None
     try:
-        return inside(inside(folder, reference.get("subfolder", "")), Path(name).name)
+        return inside(folder, reference.get("subfolder", ""), name)
     except (OutsideFolderError, ValueError):
-        raise _Refused(403) from None
+        return None
 
 
 def _masked(original: Path, mask: bytes) -> bytes:

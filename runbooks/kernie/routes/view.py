@@ -56,21 +56,21 @@ async def view(request: web.Request) -> web.StreamResponse:
 async def _answer(request: web.Request, path: Path) -> web.StreamResponse:
     query = request.query
     channel = query.get("channel", "rgba")
-    named = {"Content-Disposition": f'filename="{path.name}"'}
+    named = {"Content-Disposition": f'filename="{_quoted(path.name)}"'}
     if "preview" in query:
-        kind, quality = _preview_wish(query["preview"], channel)
+        kind, quality = _preview_wish(query["preview"], query.get("channel", ""))
         body = await asyncio.to_thread(_preview, path, kind, quality, channel)
         return web.Response(body=body, content_type=f"image/{kind}", headers=named)
     if channel in ("rgb", "a"):
         body = await asyncio.to_thread(_channel, path, channel)
         return web.Response(body=body, content_type="image/png", headers=named)
-    return _file(path)
+    return _file(path, request.headers.get("Sec-Fetch-Dest"))
 
 
 def _preview_wish(wish: str, channel: str) -> tuple[str, int]:
     """`jpeg;50` as format and quality; WebP where nothing better is said."""
     kind, _, quality = wish.partition(";")
-    if kind not in PREVIEW_FORMATS or "a" in channel.replace("rgba", ""):
+    if kind not in PREVIEW_FORMATS or "a" in channel:
         kind = "webp"
     return kind, int(quality) if quality.isdigit() else DEFAULT_QUALITY
 
@@ -97,11 +97,19 @@ def _channel(path: Path, channel: str) -> bytes:
         return out.getvalue()
 
 
-def _file(path: Path) -> web.FileResponse:
+def _quoted(name: str) -> str:
+    """A file name as a header has it."""
+    return name.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _file(path: Path, destination: str | None) -> web.FileResponse:
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": f'filename="{path.name}"'}
+    named = f'filename="{_quoted(path.name)}"'
+    headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": named}
     if kind in ACTIVE_TYPES:
-        kind = "application/octet-stream"
-        headers["Content-Disposition"] = f'attachment; filename="{path.name}"'
         headers |= {"Vary": "Sec-Fetch-Dest", "Cache-Control": "no-store"}
+        # An SVG inside <img> runs nothing.
+        if (kind, destination) != ("image/svg+xml", "image"):
+            kind = "application/octet-stream"
+            headers["Content-Disposition"] = f"attachment; {named}"
     return web.FileResponse(path, headers={**headers, "Content-Type": kind})
