@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 from pathlib import Path
+from time import monotonic
 
 from runbooks.errors import UserError
 from runbooks.settings.layers import Layer, env_files, read_env_file
@@ -19,6 +19,14 @@ SWITCH = "CONFIG_RELOAD"
 ON_CHANGE = "on-change"
 
 _held: ContextVar[Settings | None] = ContextVar("held_settings", default=None)
+_held_here = _held.get
+
+
+class _Process:
+    """What this process has found out about itself."""
+
+    asked = False
+    following: Reloader | None = None
 
 
 def current_settings() -> Settings:
@@ -30,9 +38,13 @@ def current_settings() -> Settings:
     Raises:
         UserError: as ``load_settings``, at the first call only.
     """
-    held = _held.get()
+    held = _held_here()
     if held is not None:
         return held
+    # This is called for every job and request, so the usual case is short: a look that is not due yet.
+    following = _Process.following
+    if following is not None and monotonic() < following.next_look:
+        return following.settings
     following = reloader()
     return get_settings() if following is None else following.current()
 
@@ -51,15 +63,21 @@ def held_settings() -> Iterator[Settings]:
         _held.reset(token)
 
 
-@cache
 def reloader() -> Reloader | None:
     """What makes this process's settings follow their files; None when ``CONFIG_RELOAD`` does not ask for it.
 
-    The variable counts in the process environment and in the env files, by the usual order.
+    The variable counts in the process environment and in the env files, by the usual order, when this is first asked.
 
     Raises:
         UserError: it has another value than ``on-change``; or as ``load_settings``.
     """
+    if not _Process.asked:
+        _Process.following = _new_reloader()
+        _Process.asked = True
+    return _Process.following
+
+
+def _new_reloader() -> Reloader | None:
     root, env_target = Path.cwd(), os.environ.get("ENV_TARGET")
     wish = _switch(root, env_target)
     if not wish or not env_target:

@@ -86,7 +86,9 @@ class Reloader:
     """The settings of this process, and the files that they follow. Safe to use from threads and across a fork.
 
     Attributes:
-        state: what is in force, as of the last look.
+        settings: those in force, as of the last look; the same object until a value changes.
+        state: the same with all that is to be said about it.
+        next_look: when a look at the files is due, by ``time.monotonic()``.
     """
 
     def __init__(
@@ -121,14 +123,14 @@ class Reloader:
         self._start = self._read()
         self._ownership.follow(self._start.layers)
         self.state = ReloadState(self._start, datetime.now(UTC))
-        self._settings = self._start.settings
+        self.settings = self._start.settings
         self._remember(signature)
         # A file that has just been written is read again.
         self._seen: Signature = {
             path: stamp for path, stamp in signature.items() if stamp == MISSING or self._is_old(signature, [path])
         }
         self._candidate: tuple[Signature, float] = ({}, 0.0)
-        self._next_look = time.monotonic() + every
+        self.next_look = time.monotonic() + every
         self._lock, self._pid = threading.Lock(), os.getpid()
 
     @property
@@ -137,10 +139,10 @@ class Reloader:
         return list(self.state.pending_restart)
 
     def current(self) -> Settings:
-        """The settings in force: the same object until a value changes."""
-        if time.monotonic() >= self._next_look:
+        """The settings in force, after a look at the files if one is due."""
+        if time.monotonic() >= self.next_look:
             self.look()
-        return self._settings
+        return self.settings
 
     def look(self) -> ReloadState:
         """Look at the files now, take up what has changed, and return what is in force then. Never raises."""
@@ -150,7 +152,7 @@ class Reloader:
         # One thread looks; the others go on with what is in force.
         if self._lock.acquire(blocking=False):
             try:
-                self._next_look = time.monotonic() + self._every
+                self.next_look = time.monotonic() + self._every
                 self._look_locked()
             finally:
                 self._lock.release()
@@ -172,7 +174,7 @@ class Reloader:
             except Exception as error:  # whatever stands in a file, the job that asks must go on
                 problem = f"the files cannot be read ({type(error).__name__})."
         if not resting or signature_of(self._files) != signature:
-            self._next_look = time.monotonic() + self._settle
+            self.next_look = time.monotonic() + self._settle
             return
         self._seen = signature
         if loaded is None:
@@ -226,13 +228,13 @@ class Reloader:
         self._ownership.follow(loaded.layers)
         now = _with_start_values(loaded, self._start)
         changed = [
-            name for name in Settings.model_fields if getattr(now.settings, name) != getattr(self._settings, name)
+            name for name in Settings.model_fields if getattr(now.settings, name) != getattr(self.settings, name)
         ]
         if changed:
-            self._settings = now.settings
+            self.settings = now.settings
         self.state = ReloadState(
             # The same object when no value has changed: nobody is to think that something happened.
-            Loaded(self._settings, now.layers),
+            Loaded(self.settings, now.layers),
             datetime.now(UTC) if changed else before.since,
             pending_restart=_pending(loaded.layers, self._start.layers, self._ownership.exported),
             shadowed=_shadowed(loaded.layers, self._start.layers, self._ownership.exported),
