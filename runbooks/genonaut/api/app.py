@@ -13,9 +13,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError, DBAPIError
 
+from runbooks.drift.fastapi import report_settings
+from runbooks.genonaut import NAME, VERSION
 from runbooks.genonaut.api.following import LookAtTheFiles
 from runbooks.genonaut.api.queue import CeleryQueue, JobQueue
 from runbooks.genonaut.api.routes import router
+from runbooks.genonaut.holding import settings_in_use
 from runbooks.genonaut.store import JobStore, prepare
 from runbooks.settings import current_settings, reloader
 
@@ -31,10 +34,12 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
     Raises:
         UserError: the settings cannot be read, or the job store cannot be used.
     """
+    broker = None
     if store is None:
         settings = current_settings()
         prepare(settings.database_url)
         store = JobStore(settings.database_url)
+        broker = settings.broker_url
     if queue is None:
         from runbooks.genonaut.worker.queue_app import celery_app
 
@@ -44,6 +49,8 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
     app.state.store = store
     app.state.queue = queue
     app.include_router(router)
+    if broker is not None:
+        report_settings(app, settings_in_use, name=NAME, redis_url=broker, version=VERSION)
     if reloader() is not None:
         app.add_middleware(LookAtTheFiles)
     app.add_exception_handler(RequestValidationError, _request_refused)

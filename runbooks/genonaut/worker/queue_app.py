@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 from celery import Celery
 from celery.signals import worker_init
 
+from runbooks.drift.celery import report_settings
 from runbooks.errors import UserError
+from runbooks.genonaut import NAME, VERSION
+from runbooks.genonaut.holding import settings_in_use
 from runbooks.genonaut.startup import exit_on_user_error
 from runbooks.genonaut.worker import GENERATION_QUEUE, RUN_JOB
 from runbooks.settings import current_settings
@@ -32,7 +35,7 @@ def _make_celery_app() -> Celery:
     # inherits. That is the freeze of the incident, and it is meant to be here, unless CONFIG_RELOAD asks otherwise.
     settings = current_settings()
     _check_broker_url(settings.broker_url)
-    app = Celery("genonaut", broker=settings.broker_url)
+    app = Celery(NAME, broker=settings.broker_url)
     app.conf.update(
         imports=("runbooks.genonaut.worker.tasks",),
         accept_content=["json"],
@@ -53,6 +56,7 @@ def _make_celery_app() -> Celery:
         broker_transport_options={"visibility_timeout": 3600},
     )
     worker_init.connect(_prepare_store)
+    report_settings(app, settings_in_use, version=VERSION)
     sys.stdout.write(f"[Celery Worker] ComfyUI URL: {settings.comfyui_url}\n")
     sys.stdout.flush()
     return app
