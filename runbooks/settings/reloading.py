@@ -25,6 +25,7 @@ from runbooks.settings.ownership import Ownership
 from runbooks.settings.signature import (
     MISSING,
     Signature,
+    Stamp,
     age,
     changed_paths,
     ends_its_last_line,
@@ -127,7 +128,7 @@ class Reloader:
         self._remember(signature)
         # A file that has just been written is read again.
         self._seen: Signature = {
-            path: stamp for path, stamp in signature.items() if stamp == MISSING or self._is_old(signature, [path])
+            path: stamp for path, stamp in signature.items() if stamp == MISSING or _has_rested(stamp, settle)
         }
         self._candidate: tuple[Signature, float] = ({}, 0.0)
         self.next_look = time.monotonic() + every
@@ -199,17 +200,11 @@ class Reloader:
         if self._candidate[0] != signature:
             self._candidate = (signature, now)
         unchanged = now - self._candidate[1]
-        changed = changed_paths(signature, self._seen)
-        unfinished = [path for path in changed if path in self._ended and not ends_its_last_line(path)]
-        if unfinished and unchanged < self._patience and not self._is_old(signature, unfinished, self._patience):
-            return False
-        return unchanged >= self._settle or self._is_old(signature, changed)
-
-    def _is_old(self, signature: Signature, paths: Iterable[Path], seconds: float | None = None) -> bool:
-        # Not known of a file that is gone; then it takes two looks.
-        seconds = self._settle if seconds is None else seconds
-        ages = [age(signature[path]) for path in paths]
-        return all(each is not None and each >= seconds for each in ages)
+        for path in changed_paths(signature, self._seen):
+            unfinished = path in self._ended and not ends_its_last_line(path)
+            if not _has_rested(signature[path], self._patience if unfinished else self._settle, unchanged):
+                return False
+        return True
 
     def _lost(self, signature: Signature) -> str | None:
         """A file that had something in it and is gone or empty: half of an edit, or a mistake, never a wish."""
@@ -240,6 +235,12 @@ class Reloader:
             shadowed=_shadowed(loaded.layers, self._start.layers, self._ownership.exported),
         )
         _tell(before, self.state, [name.replace("_", "-") for name in changed])
+
+
+def _has_rested(stamp: Stamp, seconds: float, unchanged: float = 0.0) -> bool:
+    """Whether a file has been left alone for so long; ``unchanged`` is for how long it was seen to be."""
+    known = age(stamp)
+    return (unchanged if known is None else known) >= seconds
 
 
 def _tell(before: ReloadState, now: ReloadState, changed: Iterable[str]) -> None:

@@ -38,8 +38,12 @@ def age(stamp: Stamp) -> float | None:
     """
     if len(stamp) == 1:
         return None
-    seconds = time.time() - max(stamp[_MTIME], stamp[_CTIME]) / 1e9
-    return seconds if seconds >= 0 else None
+    changed = max(stamp[_MTIME], stamp[_CTIME])
+    seconds = time.time() - changed / 1e9
+    if seconds < 0:
+        return None
+    # Where the clock of the file system counts whole seconds, another edit within this one would leave no trace.
+    return seconds if changed % 10**9 else max(0.0, seconds - 1)
 
 
 def has_content(stamp: Stamp | None) -> bool:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from runbooks.settings import Loaded, Reloader, signature
+from runbooks.settings.signature import Stamp, signature_of
 from tests.reload.edits import EDITS, Edit
-from tests.reload.installation import NEW, OLD, Installation, wait_for_problem, wait_for_url
+from tests.reload.installation import NEW, OLD, TARGET, Installation, wait_for_problem, wait_for_url
 from tests.support.waiting import wait_until
+
+LAST = "http://localhost:8190"
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.__name__)
@@ -48,6 +54,74 @@ def test_an_edit_within_the_same_tick_as_the_start_is_seen(installation: Install
     installation.target.write_text(f"COMFYUI_URL={OLD}\n")
     reloader = installation.start()
     installation.target.write_text(f"COMFYUI_URL={NEW}\n")
+    wait_for_url(reloader, NEW)
+
+
+def test_an_edit_within_the_same_second_is_seen_where_the_clock_counts_seconds(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on some network and older file systems: two states of a file, and the same stamp."""
+    exact = signature._stamp
+
+    def in_seconds(path: Path) -> Stamp:
+        stamp = exact(path)
+        return (*(time // 10**9 * 10**9 for time in stamp[:2]), *stamp[2:]) if len(stamp) > 1 else stamp
+
+    monkeypatch.setattr(signature, "_stamp", in_seconds)
+    reloader = installation.start()
+
+    def edit_twice_within_a_second() -> bool:
+        installation.target.write_text(f"COMFYUI_URL={NEW}\n")
+        before = signature_of([installation.target])
+        for _ in range(20):
+            reloader.current()
+        installation.target.write_text(f"COMFYUI_URL={LAST}\n")
+        return signature_of([installation.target]) == before
+
+    wait_until(edit_twice_within_a_second, 10, "two edits within a second")
+    wait_for_url(reloader, LAST)
+
+
+def test_a_file_that_is_still_being_written_is_not_read(installation: Installation) -> None:
+    reloader = installation.start(settle=60)
+    installation.target.write_text(f"COMFYUI_URL={NEW}\n")
+    installation.base.write_text("half of")
+    for _ in range(50):
+        assert reloader.current().comfyui_url == OLD
+    assert reloader.state.problem is None
+
+
+class EditedWhileItReads(Reloader):
+    """Its files change between their signature and their reading, once."""
+
+    edit: Callable[[], object] | None = None
+
+    def _read(self) -> Loaded:
+        loaded = super()._read()
+        if self.edit:
+            self.edit()
+            self.edit = None
+        return loaded
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(installation: Installation) -> None:
+    reloader = EditedWhileItReads(installation.root, TARGET, installation.environ, every=0.0, settle=0.02)
+    installation.target.write_text(f"COMFYUI_URL={NEW}\n")
+    reloader.edit = lambda: installation.target.write_text(f"COMFYUI_URL={LAST}\n")
+    seen = set()
+
+    def last() -> bool:
+        seen.add(reloader.current().comfyui_url)
+        return reloader.edit is None and LAST in seen
+
+    wait_until(last, 10, "the last edit to be in force")
+    assert seen == {OLD, LAST}
+
+
+def test_a_file_on_a_disk_whose_clock_is_ahead_is_in_force_all_the_same(installation: Installation) -> None:
+    reloader = installation.start()
+    installation.target.write_text(f"COMFYUI_URL={NEW}\n")
+    os.utime(installation.target, (time.time() + 3600, time.time() + 3600))
     wait_for_url(reloader, NEW)
 
 
