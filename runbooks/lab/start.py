@@ -7,34 +7,26 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Collection
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
-
-import psutil
 
 from runbooks.errors import UserError
-from runbooks.lab import backends, processes
-from runbooks.lab.health import http_ok, worker_answers
-from runbooks.lab.layout import Layout, fill_folder, make_folder, require_own_folder, write_file
+from runbooks.lab import backends, processes, services
+from runbooks.lab.layout import Layout, cannot_write, fill_folder, make_folder, require_own_folder, write_file
 from runbooks.lab.lifeline import Lifeline
 from runbooks.lab.ports import Ports, Reservations, require_free
-from runbooks.lab.processes import scripts_folder
+from runbooks.lab.services import Recipe
 from runbooks.lab.state import MARKER_FILE, LabState, ProcessId, Service, lock
 from runbooks.lab.stop import stop_unlocked
 
 READY_TIMEOUT = 60.0
 """Seconds that the services get to come up."""
-
-WORKER_READY = re.compile(rb"celery@\S+ ready\.")
-FROZEN = b"[Celery Worker] ComfyUI URL: "
-"""What a worker's main process prints when it has read its settings."""
 NEEDED = ("celery", "redis", "fastapi", "uvicorn", "sqlalchemy", "requests", "aiohttp", "PIL")
+"""What the extra ``lab`` installs."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +65,12 @@ class Options:
     on_progress: Callable[[Progress], None] | None = None
 
 
-@dataclass
-class _Starting:
-    """A service whose process runs and that does not answer yet."""
+@dataclass(frozen=True)
+class _Started:
+    """A service whose process runs."""
 
-    name: str
-    url: str
-    log: Path
+    recipe: Recipe
     process: subprocess.Popen[bytes]
-    is_ready: Callable[[], bool]
 
 
 class Start:
@@ -109,14 +98,17 @@ class Start:
             make_folder(self.root)
             with lock(self.root):
                 _require_stopped(self.root)
-                started = self._run_locked(layout)
+                try:
+                    started = self._run_locked(layout)
+                except PermissionError as error:
+                    raise cannot_write(self.root, error) from error
             undo.pop_all()
             return started
 
     def _run_locked(self, layout: Layout) -> tuple[LabState, Lifeline]:
         for name in fill_folder(layout, mock=not (self.options.incident or self.options.comfyui)):
             kept = self.root / "run" / "replaced" / name
-            self._report("lab", "note", f"{name} was edited since; it is put back, and your version kept as {kept}")
+            self._note("lab", f"{name} was edited since; it is put back, and your version kept as {kept}")
         lifeline = Lifeline(self.root)
         state = LabState(
             root=self.root,
@@ -175,142 +167,88 @@ class Start:
         return ports
 
     def _start_services(self, layout: Layout) -> list[Service]:
-        embedded = not self._broker_is_there(layout)
-        starting = [self._start_broker(layout)] if embedded else []
-        worker = self._start_worker(layout)
-        starting += [worker, self._start_mock(layout)]
+        embedded = layout.redis_url == f"redis://127.0.0.1:{layout.ports.broker}/0"
+        started = [self._spawn(layout, services.broker(layout))] if embedded else []
+        worker = self._spawn(layout, services.worker(layout))
+        # The mock inherits the reservation of the port on which nothing listens.
+        mock = self._spawn(layout, services.mock(layout), keeps=self._reservations.fileno(layout.ports.real))
+        started += [worker, mock]
         if self.options.site:
-            starting.append(self._start_site(layout, self.options.site))
+            started.append(self._spawn(layout, services.site(layout, self.options.site)))
         if self.options.incident:
-            self._wait_until(worker, lambda: FROZEN in worker.log.read_bytes())
-            write_file(self.root, f"env/.env.{layout.env_target}", layout.target_env(mock=True))
-            self._report("worker", "note", f"The worker has read COMFYUI_URL={layout.real_url}.")
-            self._report("api", "note", f"Now the file says {layout.mock_url}, and only the API gets to know.")
-        starting.append(self._start_api(layout))
-        up = self._wait(starting)
+            self._edit_behind_the_worker_s_back(layout, worker)
+        started.append(self._spawn(layout, services.api(layout)))
+        up = self._wait(started)
         if not embedded:
             up.append(Service("broker", backends.without_password(layout.redis_url), None, None))
-        order = ("broker", "mock", "api", "worker", "site")
-        return sorted(up, key=lambda service: order.index(service.name))
+        return sorted(up, key=lambda service: services.ORDER.index(service.name))
 
-    def _broker_is_there(self, layout: Layout) -> bool:
-        return layout.redis_url != f"redis://127.0.0.1:{layout.ports.broker}/0"
+    def _edit_behind_the_worker_s_back(self, layout: Layout, worker: _Started) -> None:
+        """The incident: what the worker has read changes, and only the API, which is started after, gets to know."""
+        while not self._checked(worker, services.FROZEN in worker.recipe.log.read_bytes()):
+            time.sleep(0.02)
+        write_file(self.root, f"env/.env.{layout.env_target}", layout.target_env(mock=True))
+        self._note("worker", f"The worker has read COMFYUI_URL={layout.real_url}.")
+        self._note("api", f"Now the file says {layout.mock_url}, and only the API gets to know.")
 
-    def _start_broker(self, layout: Layout) -> _Starting:
-        port = layout.ports.broker
-        return self._spawn(
-            "broker",
-            layout,
-            backends.broker_command(port),
-            layout.redis_url,
-            lambda: backends.broker_answers(layout.redis_url),
-            cwd=self.root / "run" / "broker",
-        )
+    def _spawn(self, layout: Layout, recipe: Recipe, keeps: int | None = None) -> _Started:
+        """Start a service.
 
-    def _start_mock(self, layout: Layout) -> _Starting:
-        port = layout.ports.mock
-        command = [
-            *(str(scripts_folder() / "kernie-gen"), "--host", "127.0.0.1", "--port", str(port)),
-            *("--output-dir", "output/kernie-gen", "--base-dir", "run/kernie-gen"),
-        ]
-        # It inherits the reservation of the port on which nothing listens.
-        keeps = self._reservations.fileno(layout.ports.real)
-        return self._spawn("mock", layout, command, layout.mock_url, lambda: http_ok(layout.mock_url), keeps=keeps)
-
-    def _start_api(self, layout: Layout) -> _Starting:
-        command = [sys.executable, "-m", "runbooks.genonaut.api"]
-        return self._spawn("api", layout, command, layout.api_url, lambda: http_ok(layout.api_url, "/api/v1/health"))
-
-    def _start_worker(self, layout: Layout) -> _Starting:
-        def is_ready() -> bool:
-            # It says that it is ready a moment before it hears what is broadcast, which is how the API looks for it.
-            main = _main_process(worker) if WORKER_READY.search(worker.log.read_bytes()) else None
-            return main is not None and worker_answers(layout.redis_url, main.pid)
-
-        command = ["make", "--no-print-directory", "celery-demo"]
-        worker = self._spawn("worker", layout, command, backends.without_password(layout.redis_url), is_ready)
-        return worker
-
-    def _start_site(self, layout: Layout, site: Path) -> _Starting:
-        port = layout.ports.site
-        command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(site)]
-        url = f"http://127.0.0.1:{port}"
-        return self._spawn("site", layout, command, url, lambda: http_ok(url))
-
-    def _spawn(
-        self,
-        name: str,
-        layout: Layout,
-        command: list[str],
-        url: str,
-        is_ready: Callable[[], bool],
-        *,
-        cwd: Path | None = None,
-        keeps: int | None = None,
-    ) -> _Starting:
-        self._report(name, "starting", backends.without_password(url), log=layout.log(name))
-        if name != "worker":
-            self._reservations.hand_over(urlsplit(url).port or 0)
+        Args:
+            layout: the lab.
+            recipe: the service.
+            keeps: a descriptor that it inherits.
+        """
+        self._tell(Progress(recipe.name, "starting", recipe.url, self._seconds, log=recipe.log))
+        if recipe.port:
+            self._reservations.hand_over(recipe.port)
         process = processes.spawn(
-            command,
-            root=cwd or self.root,
+            recipe.command,
+            root=recipe.cwd,
             environ=layout.process_environment(),
-            log=layout.log(name),
+            log=recipe.log,
             pass_fds=[] if keeps is None else [keeps],
         )
-        return _Starting(name, url, layout.log(name), process, is_ready)
+        return _Started(recipe, process)
 
-    def _wait(self, starting: Collection[_Starting]) -> list[Service]:
+    def _wait(self, started: Iterable[_Started]) -> list[Service]:
         """Wait until all answer."""
-        waiting = list(starting)
+        waiting = list(started)
         up: list[Service] = []
         while waiting:
-            for service in list(waiting):
-                if self._is_up(service, service.is_ready):
-                    waiting.remove(service)
-                    up.append(self._service(service))
+            for one in list(waiting):
+                if self._checked(one, one.recipe.answers(one.process.pid)):
+                    waiting.remove(one)
+                    up.append(self._service(one))
             time.sleep(0.02)
         return up
 
-    def _wait_until(self, service: _Starting, condition: Callable[[], bool]) -> None:
-        while not self._is_up(service, condition):
-            time.sleep(0.02)
-
-    def _is_up(self, service: _Starting, condition: Callable[[], bool]) -> bool:
-        """Whether the condition holds; a process that has ended, or a deadline that has passed, is an error."""
-        holds = condition()
-        # In this order: one that ended after it had answered is dead too.
-        if service.process.poll() is not None:
-            raise _failed(service, f"ended with exit code {service.process.returncode}")
-        if not holds and time.monotonic() - self._began > READY_TIMEOUT:
-            raise _failed(service, f"did not answer within {READY_TIMEOUT:g} s")
+    def _checked(self, started: _Started, holds: bool) -> bool:
+        """What was just seen of a service; that it has ended, or that its time has passed, is an error."""
+        # After looking: one that ended after it had answered is dead too.
+        if started.process.poll() is not None:
+            raise _failed(started.recipe, f"ended with exit code {started.process.returncode}")
+        if not holds and self._seconds > READY_TIMEOUT:
+            raise _failed(started.recipe, f"did not answer within {READY_TIMEOUT:g} s")
         return holds
 
-    def _service(self, ready: _Starting) -> Service:
-        main = _main_process(ready) if ready.name == "worker" else None
-        pid = main.pid if main else ready.process.pid
-        url = backends.without_password(ready.url)
-        self._report(ready.name, "up", url, pid=pid, log=ready.log)
-        return Service(ready.name, url, ProcessId.of(pid), ready.log)
+    def _service(self, up: _Started) -> Service:
+        recipe = up.recipe
+        main = services.main_process(up.process.pid) if recipe.name == "worker" else None
+        pid = main.pid if main else up.process.pid
+        self._tell(Progress(recipe.name, "up", recipe.url, self._seconds, pid, recipe.log))
+        return Service(recipe.name, recipe.url, ProcessId.of(pid), recipe.log)
 
-    def _report(
-        self,
-        service: str,
-        status: Literal["starting", "up", "note"],
-        text: str,
-        pid: int | None = None,
-        log: Path | None = None,
-    ) -> None:
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def _note(self, service: str, text: str) -> None:
+        self._tell(Progress(service, "note", text, self._seconds))
+
+    def _tell(self, progress: Progress) -> None:
         if self.options.on_progress:
-            seconds = time.monotonic() - self._began
-            self.options.on_progress(Progress(service, status, text, seconds, pid, log))
-
-
-def _main_process(worker: _Starting) -> psutil.Process | None:
-    """What make and its shell have started, None when it has ended."""
-    with suppress(psutil.NoSuchProcess):
-        return next(iter(processes.worker_mains(psutil.Process(worker.process.pid).children(recursive=True))), None)
-    return None
+            self.options.on_progress(progress)
 
 
 def _check_installed(options: Options) -> None:
@@ -321,9 +259,10 @@ def _check_installed(options: Options) -> None:
             "Install them: pip install 'genonaut-runbooks[lab]'",
         )
     for script in ("celery", "kernie-gen"):
-        if not (scripts_folder() / script).exists():
+        if not (processes.scripts_folder() / script).exists():
             raise UserError(
-                f"There is no {script} in {scripts_folder()}.", "Install it: pip install 'genonaut-runbooks[lab]'"
+                f"There is no {script} in {processes.scripts_folder()}.",
+                "Install it: pip install 'genonaut-runbooks[lab]'",
             )
     if not shutil.which("make"):
         raise UserError("There is no make on this machine.", "Install it, for example: apt-get install make")
@@ -344,15 +283,15 @@ def _require_stopped(root: Path) -> None:
         )
 
 
-def _failed(service: _Starting, what: str) -> UserError:
+def _failed(recipe: Recipe, what: str) -> UserError:
     try:
-        lines = service.log.read_text(encoding="utf-8", errors="replace").split("\n")
+        lines = recipe.log.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         lines = []
     # What make says is only that its recipe failed.
     spoken = [line.strip() for line in lines if line.strip() and not line.startswith("make: ")]
     last = spoken[-1] if spoken else "nothing"
     return UserError(
-        f"The {service.name} {what}; the last line of its log is: {last[:300]}",
-        f"Read {service.log}; everything else was stopped again.",
+        f"The {recipe.name} {what}; the last line of its log is: {last[:300]}",
+        f"Read {recipe.log}; everything else was stopped again.",
     )

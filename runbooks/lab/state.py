@@ -161,10 +161,17 @@ def lock(root: Path, timeout: float = 60.0) -> Iterator[None]:
     """Hold the lab's lock: only one command starts or stops it at a time. It is let go when the process dies.
 
     Raises:
-        UserError: another command held it for ``timeout`` seconds.
+        UserError: another command held it for ``timeout`` seconds, or it cannot be opened.
     """
     deadline = time.monotonic() + timeout
-    with (root / "run" / "lock").open("a", encoding="utf-8") as file:
+    try:
+        file = (root / "run" / "lock").open("a", encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(
+            f"The lab's lock {error.filename} cannot be opened: {reason}.", "Run this as its owner."
+        ) from error
+    with file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

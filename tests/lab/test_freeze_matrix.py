@@ -24,7 +24,7 @@ from runbooks.genonaut.store import DEMO_USER_ID, JobStore, prepare
 from runbooks.lab import processes
 from runbooks.lab.layout import Layout, fill_folder, make_folder
 from runbooks.lab.ports import Ports, Reservations
-from runbooks.lab.start import WORKER_READY
+from runbooks.lab.services import WORKER_READY
 from runbooks.lab.stop import stop_lab
 from tests.lab.backends import broker_for, database_for
 from tests.support.waiting import wait_until

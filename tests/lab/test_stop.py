@@ -176,3 +176,10 @@ def test_one_command_at_a_time_changes_a_lab(stand_ins: StandIns) -> None:
         pass
     with lock(root, 0.1):
         pass
+
+
+def test_a_lock_that_cannot_be_opened_is_one_sentence(stand_ins: StandIns) -> None:
+    root = stand_ins.root("lab")
+    (root / "run" / "lock").mkdir()
+    with pytest.raises(UserError, match="lock cannot be opened: is a directory"):
+        stop.stop_lab(root)

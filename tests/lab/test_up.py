@@ -10,6 +10,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,13 +21,13 @@ from typer.testing import CliRunner
 
 from runbooks.cli import app
 from runbooks.errors import UserError
-from runbooks.lab import Lab, processes, start
+from runbooks.lab import Lab, processes, services, start
 from runbooks.lab.health import look_at_services
 from runbooks.lab.ports import Ports, Reservations
 from runbooks.lab.state import read_state
 from runbooks.settings import load_settings
 from runbooks.target import Target
-from tests.lab.conftest import NewRoot
+from tests.lab.conftest import NewRoot, discard
 from tests.support.waiting import wait_until
 
 RUNBOOKS = str(processes.scripts_folder() / "runbooks")
@@ -49,15 +50,18 @@ def nothing_runs(root: Path) -> bool:
 @pytest.fixture(scope="module")
 def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Lab]]:
     """Two labs that were started at once; tests only look at them and create jobs."""
-    folder = tmp_path_factory.mktemp("labs").resolve()
-    with ThreadPoolExecutor() as threads:
-        starting = [threads.submit(Lab.start, folder / name, free_ports=True) for name in ("one", "another one")]
+    roots = [tmp_path_factory.mktemp("labs").resolve() / name for name in ("one", "another one")]
+    with ExitStack() as stack:
+        for root in roots:
+            stack.callback(discard, root)
+        with ThreadPoolExecutor() as threads:
+            starting = [threads.submit(Lab.start, root, free_ports=True) for root in roots]
         made = [future.result() for future in starting]
-    yield made
-    for lab in made:
-        lab.discard()
-        assert nothing_runs(lab.root)
-        assert not lab.root.exists()
+        yield made
+        for lab in made:
+            lab.discard()
+            assert nothing_runs(lab.root)
+            assert not lab.root.exists()
 
 
 @pytest.mark.e2e
@@ -241,7 +245,7 @@ def test_a_service_that_ends_while_it_starts_takes_all_down_and_its_last_words_a
     (scripts / "celery").touch()
     (scripts / "kernie-gen").write_text("#!/bin/sh\necho 'no paint left'\nexit 3\n")
     (scripts / "kernie-gen").chmod(0o755)
-    monkeypatch.setattr(start, "scripts_folder", lambda: scripts)
+    monkeypatch.setattr(services, "scripts_folder", lambda: scripts)
     root = new_root()
     with pytest.raises(UserError) as error:
         Lab.start(root, free_ports=True)
