@@ -36,6 +36,9 @@ from runbooks.workers.words import words_of_plan, words_of_result
 
 RootOption = typer.Option(help="Folder with config/ and env/. Default: GENONAUT_ROOT, else this folder, else its .lab.")
 TakeOverOption = typer.Option("--take-over", help="Stop a worker that runs in a terminal, start it in the background.")
+HandoverOption = typer.Option(
+    "--handover", help="Let no queue wait: an interim worker takes the jobs meanwhile. Two workers run for a moment."
+)
 VerifyOption = typer.Option(help="Create one new job through the API and wait for it. Default: if the API answers.")
 
 
@@ -50,6 +53,7 @@ def restart_worker(
     pid: Annotated[int | None, typer.Option(help="The worker meant (its main process), where several run.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All of several workers; doubles become one.")] = False,
     take_over: Annotated[bool, TakeOverOption] = False,
+    handover: Annotated[bool, HandoverOption] = False,
     keep: Annotated[
         list[str] | None, typer.Option(help="Variable to keep from the old environment; repeatable.")
     ] = None,
@@ -68,7 +72,15 @@ def restart_worker(
             raise UserError("--pid and --all contradict each other.", "Use one of them.")
         root = installation_root(root)
         plan = plan_restart(
-            env_target, root, app=app, broker=broker, pid=pid, every=every, keep=keep or (), take_over=take_over
+            env_target,
+            root,
+            app=app,
+            broker=broker,
+            pid=pid,
+            every=every,
+            keep=keep or (),
+            take_over=take_over,
+            handover=handover,
         )
         prove_job = None if verify_job is False else job_proof(root, env_target, required=verify_job is True)
         shown.plan(plan, timeout, prove_job is not None)

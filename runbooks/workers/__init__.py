@@ -2,9 +2,11 @@
 
 from runbooks.workers.command import DEFAULT_APP, WorkerCommand, read_command
 from runbooks.workers.find import Found, NearMiss, Worker, find_workers, installation_root
-from runbooks.workers.model import RestartPlan, Start, Stop
+from runbooks.workers.model import HandedOver, Handover, Restarted, RestartPlan, Start, Stop
 from runbooks.workers.outcome import (
+    CannotHandOverError,
     CannotStartError,
+    HandoverFailedError,
     Interrupted,
     KeptByAnotherError,
     NoWorkerError,
@@ -17,13 +19,17 @@ from runbooks.workers.outcome import (
 from runbooks.workers.plan import plan_restart
 from runbooks.workers.progress import Listener, Progress
 from runbooks.workers.prove import Check, JobProof
-from runbooks.workers.restart import Restarted, carry_out, restart_worker
+from runbooks.workers.restart import carry_out, restart_worker
 
 __all__ = [
     "DEFAULT_APP",
+    "CannotHandOverError",
     "CannotStartError",
     "Check",
     "Found",
+    "HandedOver",
+    "Handover",
+    "HandoverFailedError",
     "Interrupted",
     "JobProof",
     "KeptByAnotherError",

@@ -81,7 +81,7 @@ def node_of(broker: str, pid: int, children: Collection[int] = (), timeout: floa
                 found.append(node)
                 raise _Enough
 
-    _broadcast(broker, "stats", look, timeout)
+    broadcast(broker, "stats", look, timeout)
     return found[0] if found else None
 
 
@@ -102,8 +102,8 @@ def ask_worker(
         return None
     running: list[list[Reply]] = []
     reserved: list[list[Reply]] = []
-    _broadcast(broker, "active", lambda reply: running.append(reply.get(node, [])), timeout, node, sharing)
-    _broadcast(broker, "reserved", lambda reply: reserved.append(reply.get(node, [])), timeout, node, sharing)
+    broadcast(broker, "active", lambda reply: running.append(reply.get(node, [])), timeout, node, sharing)
+    broadcast(broker, "reserved", lambda reply: reserved.append(reply.get(node, [])), timeout, node, sharing)
     jobs = [_job(said) for answer in running for said in answer]
     return Answer(
         node=node,
@@ -122,14 +122,26 @@ def _job(said: Reply) -> RunningJob:
     )
 
 
-def _broadcast(
+def broadcast(
     broker: str,
     command: str,
     callback: Callable[[Reply], None],
     timeout: float,
     node: str | None = None,
     limit: int | None = None,
+    arguments: dict[str, Any] | None = None,
 ) -> None:
+    """Send a remote-control command over a connection of its own; no answer at all where it cannot be sent.
+
+    Args:
+        broker: URL of the broker.
+        command: its name, such as ``stats``.
+        callback: gets each reply, a dict with the node's name as its key.
+        timeout: seconds to wait for replies.
+        node: the worker that is meant; all with None.
+        limit: how many replies are enough.
+        arguments: what the command takes.
+    """
     try:
         from celery import Celery
     except ImportError:
@@ -141,6 +153,7 @@ def _broadcast(
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=timeout)
             app.control.broadcast(
                 command,
+                arguments=arguments,
                 reply=True,
                 timeout=timeout,
                 callback=callback,

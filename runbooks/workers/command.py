@@ -31,7 +31,16 @@ class WorkerCommand:
     @property
     def log_file(self) -> str | None:
         """The file given with ``--logfile``; None when the worker logs to its output."""
-        return _value_of(self.options, "-f", "--logfile")
+        return self.value_of("-f", "--logfile")
+
+    def value_of(self, short: str, long: str) -> str | None:
+        """The value of an option of ``worker``, however it is written; None when it is not given."""
+        return _value_of(self.options, short, long)
+
+    def has_flag(self, short: str, long: str) -> bool:
+        """Whether an option without a value is given, ``-B`` also among others, as in ``-EB``."""
+        among = re.compile(rf"-[BDE]*{short.removeprefix('-')}[BDE]*") if short else None
+        return any(word == long or (among and among.fullmatch(word)) for word in self.options)
 
     def runs(self, app: str) -> bool:
         """Whether it runs ``app``, or a module of that name inside another package."""
@@ -97,10 +106,10 @@ def _value_of(words: Sequence[str], short: str, long: str) -> str | None:
     """The value of an option as ``-A x``, ``-Ax``, ``--app x`` or ``--app=x``; the last one counts."""
     found = None
     for at, word in enumerate(words):
-        if word in (short, long):
+        if word and word in (short, long):
             found = words[at + 1] if at + 1 < len(words) else None
         elif word.startswith(f"{long}="):
             found = word.removeprefix(f"{long}=")
-        elif word.startswith(short) and not word.startswith("--"):
+        elif short and word.startswith(short) and not word.startswith("--"):
             found = word.removeprefix(short)
     return found

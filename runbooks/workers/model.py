@@ -11,6 +11,8 @@ from runbooks.workers.ask import Answer
 from runbooks.workers.environment import Rebuilt
 from runbooks.workers.find import NearMiss, Worker
 from runbooks.workers.outcome import RestartError
+from runbooks.workers.prove import Check
+from runbooks.workers.queues import TaskQueue
 from runbooks.workers.supervisor import Kept
 
 
@@ -85,6 +87,32 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Handover:
+    """How the jobs get from the old worker to the new one without a pause: by way of an interim worker.
+
+    Attributes:
+        node: node name of the old worker.
+        queues: what it takes jobs from.
+        name: node name (before the @) of the interim worker, and the queue on which it waits.
+        output: file that its output is appended to.
+    """
+
+    node: str
+    queues: tuple[TaskQueue, ...]
+    name: str
+    output: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for ``--json``."""
+        return {
+            "node": self.node,
+            "queues": [queue.name for queue in self.queues],
+            "interim": self.name,
+            "interim_output": str(self.output),
+        }
+
+
+@dataclass(frozen=True)
 class RestartPlan:
     """What would be stopped and started, and what is in the way.
 
@@ -96,6 +124,7 @@ class RestartPlan:
         near_misses: workers of the same application that are left alone.
         in_the_way: why it must not be carried out as it is; empty when nothing speaks against it.
         keep: variables that survive from the old environment.
+        handover: how the jobs are handed over; None for a plain restart, and where something is in the way.
     """
 
     root: Path
@@ -105,6 +134,7 @@ class RestartPlan:
     near_misses: tuple[NearMiss, ...]
     in_the_way: tuple[RestartError, ...]
     keep: tuple[str, ...] = ()
+    handover: Handover | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for ``--json``."""
@@ -115,4 +145,59 @@ class RestartPlan:
             "start": [start.as_json() for start in self.starts],
             "left_alone": [{"pid": miss.worker.pid, "why": miss.why} for miss in self.near_misses],
             "in_the_way": [{"kind": it.kind, "what": it.what, "do": it.do} for it in self.in_the_way],
+            "handover": self.handover.as_json() if self.handover else None,
+        }
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """What a handover did besides.
+
+    Attributes:
+        pid: main process of the interim worker.
+        seconds: from its start until the old worker took no more jobs.
+    """
+
+    pid: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Restarted:
+    """What a restart did.
+
+    Attributes:
+        plan: what it had set out to do.
+        old_pids: main processes that were stopped.
+        new_pids: main processes that were started.
+        log: the new worker's log.
+        stop_seconds: how long the old ones took to leave.
+        checks: what was looked at afterwards.
+        handed_over: what a handover did besides; None after a plain restart.
+    """
+
+    plan: RestartPlan
+    old_pids: tuple[int, ...]
+    new_pids: tuple[int, ...]
+    log: Path
+    stop_seconds: float
+    checks: tuple[Check, ...]
+    handed_over: HandedOver | None = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for ``--json``."""
+        handed = self.handed_over
+        return {
+            "old_pids": list(self.old_pids),
+            "new_pids": list(self.new_pids),
+            "log": str(self.log),
+            "stop_seconds": round(self.stop_seconds, 2),
+            "proven": self.proven,
+            "checks": [check.as_json() for check in self.checks],
+            "handed_over": {"interim_pid": handed.pid, "seconds": round(handed.seconds, 2)} if handed else None,
         }

@@ -57,9 +57,22 @@ class StillRunningError(RestartError):
 
 
 class StartFailedError(RestartError):
-    """The old worker is gone, and the new one died or does not answer."""
+    """The new worker died, or does not answer. In a plain restart the old one is gone by then."""
 
     kind = "start-failed"
+
+
+class CannotHandOverError(RestartError):
+    """A handover is not possible with this worker; it was left alone. A plain restart may be."""
+
+    exit_code = 2
+    kind = "cannot-hand-over"
+
+
+class HandoverFailedError(RestartError):
+    """A handover ended before its end; the message says which worker takes the jobs now."""
+
+    kind = "handover-failed"
 
 
 class Interrupted(KeyboardInterrupt):

@@ -13,6 +13,8 @@ from runbooks.workers.by_hand import how_to_start
 from runbooks.workers.command import DEFAULT_APP
 from runbooks.workers.environment import rebuild_environment
 from runbooks.workers.find import Found, Worker, broker_of, find_workers, running_workers
+from runbooks.workers.handover_plan import check_handover, with_handover
+from runbooks.workers.interim import original_argv
 from runbooks.workers.log import output_of, where_it_logs
 from runbooks.workers.model import RestartPlan, Start, Stop
 from runbooks.workers.obstacles import nothing_found, what_is_in_the_way
@@ -29,6 +31,7 @@ def plan_restart(
     every: bool = False,
     keep: Collection[str] = (),
     take_over: bool = False,
+    handover: bool = False,
 ) -> RestartPlan:
     """Look at everything and decide. Nothing is touched.
 
@@ -41,12 +44,15 @@ def plan_restart(
         every: all of several workers are meant; doubles become one.
         keep: variables that survive from the old environment though a file sets them.
         take_over: stop a worker that runs in a terminal, and start it in the background.
+        handover: have the new worker take the jobs before the old one stops taking them.
 
     Raises:
         NoWorkerError: none runs.
         OtherUserError: only workers of other users run, and what they run with may not be read.
-        UserError: unknown target, or files that cannot be read.
+        UserError: unknown target, files that cannot be read, or a handover without Celery or of several workers.
     """
+    if handover:
+        check_handover(every=every)
     found = find_workers(env_target, root, app=app, broker=broker)
     layers = read_layers(found.root, env_target, {})
     if not found.workers:
@@ -55,16 +61,18 @@ def plan_restart(
     stops = tuple(_stop(worker, layers) for worker in chosen)
     starts = _starts(chosen, layers, keep)
     in_the_way = what_is_in_the_way(found, stops, starts, chosen=every or pid is not None, take_over=take_over)
-    return RestartPlan(found.root, env_target, stops, starts, found.near_misses, in_the_way, tuple(keep))
+    plan = RestartPlan(found.root, env_target, stops, starts, found.near_misses, in_the_way, tuple(keep))
+    return with_handover(plan) if handover else plan
 
 
-def refresh(start: Start, old: Worker, plan: RestartPlan) -> Start:
+def refresh(start: Start, plan: RestartPlan) -> Start:
     """The same start with the environment that the files give now.
 
     Raises:
         UserError: the files have become unreadable.
     """
     layers = read_layers(plan.root, plan.env_target, {})
+    old = next(stop.worker for stop in reversed(plan.stops) if original_argv(stop.worker.process.argv) == start.argv)
     return _start(old, start.output, layers, plan.keep)
 
 
@@ -94,7 +102,7 @@ def _stop(worker: Worker, layers: Layers) -> Stop:
 
 def _starts(workers: Sequence[Worker], layers: Layers, keep: Collection[str]) -> tuple[Start, ...]:
     # The newest of workers with one command line is the pattern; they share a node name, so only one may run.
-    newest = {worker.process.argv: worker for worker in workers}
+    newest = {original_argv(worker.process.argv): worker for worker in workers}
     return tuple(_start(worker, output_of(worker, layers.root), layers, keep) for worker in newest.values())
 
 
@@ -102,7 +110,7 @@ def _start(worker: Worker, output: Path, layers: Layers, keep: Collection[str]) 
     process = worker.process
     environment = rebuild_environment(process.environ or {}, layers, keep)
     return Start(
-        argv=process.argv,
+        argv=original_argv(process.argv),
         cwd=process.cwd or layers.root,
         environment=environment,
         output=output,

@@ -5,55 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from runbooks.errors import UserError
 from runbooks.settings import read_layers
 from runbooks.workers.command import DEFAULT_APP
-from runbooks.workers.model import RestartPlan, Start
-from runbooks.workers.outcome import Interrupted, StartFailedError
+from runbooks.workers.handover import hand_over
+from runbooks.workers.model import Restarted, RestartPlan, Start
+from runbooks.workers.outcome import Interrupted, StartFailedError, StillRunningError
 from runbooks.workers.plan import plan_restart, refresh
 from runbooks.workers.progress import Listener, Progress, silent
 from runbooks.workers.prove import Check, JobProof, prove
 from runbooks.workers.start import start_worker, wait_until_it_answers
 from runbooks.workers.stop import stop_workers
-
-
-@dataclass(frozen=True)
-class Restarted:
-    """What a restart did.
-
-    Attributes:
-        plan: what it had set out to do.
-        old_pids: main processes that were stopped.
-        new_pids: main processes that were started.
-        log: the new worker's log.
-        stop_seconds: how long the old ones took to leave.
-        checks: what was looked at afterwards.
-    """
-
-    plan: RestartPlan
-    old_pids: tuple[int, ...]
-    new_pids: tuple[int, ...]
-    log: Path
-    stop_seconds: float
-    checks: tuple[Check, ...]
-
-    @property
-    def proven(self) -> bool:
-        """Whether every check passed."""
-        return all(check.passed for check in self.checks)
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values for ``--json``."""
-        return {
-            "old_pids": list(self.old_pids),
-            "new_pids": list(self.new_pids),
-            "log": str(self.log),
-            "stop_seconds": round(self.stop_seconds, 2),
-            "proven": self.proven,
-            "checks": [check.as_json() for check in self.checks],
-        }
 
 
 def restart_worker(
@@ -66,6 +29,7 @@ def restart_worker(
     every: bool = False,
     keep: Collection[str] = (),
     take_over: bool = False,
+    handover: bool = False,
     timeout: float = 120.0,
     start_timeout: float = 60.0,
     prove_job: JobProof | None = None,
@@ -86,6 +50,8 @@ def restart_worker(
         every: all of several workers are meant; doubles become one.
         keep: variables that survive from the old environment though a file sets them.
         take_over: stop a worker that runs in a terminal, and start it in the background.
+        handover: have an interim worker, proven to hold the new values, take the jobs before the old one stops taking
+            them, so that no queue waits. Two workers run for some seconds.
         timeout: seconds that the old worker has for its running job.
         start_timeout: seconds that the new worker has to answer.
         prove_job: creates a new job, waits for it and says how it ended.
@@ -102,10 +68,22 @@ def restart_worker(
         CannotStartError: it could not be started again, so it was left alone.
         StillRunningError: it has not stopped in time.
         StartFailedError: the new one died, or does not answer.
+        CannotHandOverError: a handover is not possible with this worker; it was left alone.
+        HandoverFailedError: a handover ended early; says which worker takes the jobs.
         Interrupted: Ctrl-C; says in which state things are.
-        UserError: unknown target, or files that cannot be read.
+        UserError: unknown target, files that cannot be read, or a handover without Celery or of several workers.
     """
-    plan = plan_restart(env_target, root, app=app, broker=broker, pid=pid, every=every, keep=keep, take_over=take_over)
+    plan = plan_restart(
+        env_target,
+        root,
+        app=app,
+        broker=broker,
+        pid=pid,
+        every=every,
+        keep=keep,
+        take_over=take_over,
+        handover=handover,
+    )
     return carry_out(plan, timeout=timeout, start_timeout=start_timeout, prove_job=prove_job, listen=listen)
 
 
@@ -117,11 +95,13 @@ def carry_out(
     prove_job: JobProof | None = None,
     listen: Listener = silent,
 ) -> Restarted:
-    """Do what a plan says. Arguments and errors as for ``restart_worker``."""
+    """Do what a plan says, with a handover if it says so. Arguments and errors as for ``restart_worker``."""
     if plan.in_the_way:
         raise plan.in_the_way[0]
     # Broken files must be noticed while the old worker still runs.
     read_layers(plan.root, plan.env_target, {})
+    if plan.handover is not None:
+        return hand_over(plan, plan.handover, timeout, start_timeout, prove_job, listen)
     course = _Course(plan, listen)
     try:
         seconds = course.stop(timeout)
@@ -150,16 +130,26 @@ class _Course:
             f"Worker pid {pids} has been told to stop and leaves when its running job is done; no new worker has been "
             "started. Run the same command again to go on waiting; once it is gone, start one anew."
         )
-        seconds = stop_workers(self.plan.stops, timeout, self.listen)
+        try:
+            seconds = stop_workers(self.plan.stops, timeout, self.listen)
+        except StillRunningError as error:
+            raise StillRunningError(f"{error.what} No new worker has been started.", error.do) from error
         self.state = f"Worker pid {pids} is gone; a new one may not have been started. Look with --dry-run."
         return seconds
 
     def start(self, planned: Start, timeout: float) -> None:
         start = self._with_the_files_of_now(planned)
-        new, part = start_worker(start)
-        self.state = f"The old worker is gone; the new one (pid {new.pid}) runs, not proven yet. Its log: {part.file}"
-        self.listen(Progress("start", 0.0, f"pid {new.pid} has been started", done=True))
-        wait_until_it_answers(start, new, part, timeout, self.listen)
+        try:
+            new, part = start_worker(start)
+            self.state = (
+                f"The old worker is gone; the new one (pid {new.pid}) runs, not proven yet. Its log: {part.file}"
+            )
+            self.listen(Progress("start", 0.0, f"pid {new.pid} has been started", done=True))
+            wait_until_it_answers(start, new, part, timeout, self.listen)
+        except StartFailedError as error:
+            raise StartFailedError(
+                f"The old worker is gone. {error.what}", f"{error.do} Then: {start.by_hand}"
+            ) from error
         self.new_pids.append(new.pid)
         self.checks += prove(new, read_layers(self.plan.root, self.plan.env_target, {}), part, self.plan.keep)
 
@@ -169,9 +159,8 @@ class _Course:
             self.checks.append(proof())
 
     def _with_the_files_of_now(self, planned: Start) -> Start:
-        old = next(stop.worker for stop in reversed(self.plan.stops) if stop.worker.process.argv == planned.argv)
         try:
-            return refresh(planned, old, self.plan)
+            return refresh(planned, self.plan)
         except UserError as error:
             raise StartFailedError(
                 f"The old worker is gone and no new one has been started: {error.what}",

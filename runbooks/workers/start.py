@@ -59,27 +59,23 @@ def start_worker(start: Start) -> tuple[ProcessView, LogPart]:
         )
     except OSError as error:
         raise StartFailedError(
-            f"The old worker is gone, and a new one could not be started: {error.filename}: {error.strerror}.",
-            f"Mend that, then: {start.by_hand}",
+            f"A new worker could not be started: {error.filename}: {error.strerror}.", "Mend that."
         ) from error
     pid = launched.stdout.strip()
     if launched.returncode != 0 or not pid.isdigit():
-        raise StartFailedError(
-            f"The old worker is gone, and a new one could not be started: {launched.stderr.strip()}.",
-            f"Mend that, then: {start.by_hand}",
-        )
-    return _first_look(int(pid), start, part), part
+        raise StartFailedError(f"A new worker could not be started: {launched.stderr.strip()}.", "Mend that.")
+    return _first_look(int(pid), part), part
 
 
-def _first_look(pid: int, start: Start, part: LogPart) -> ProcessView:
+def _first_look(pid: int, part: LogPart) -> ProcessView:
     try:
         process = psutil.Process(pid)
     except GONE as error:
-        raise died(pid, start, part) from error
+        raise died(pid, part) from error
     # In the middle of its exec a process has no command line.
     while (view := look_at(pid)) is None:
         if not is_alive(process):
-            raise died(pid, start, part)
+            raise died(pid, part)
         time.sleep(_LOOK_EVERY)
     return view
 
@@ -98,7 +94,7 @@ def wait_until_it_answers(start: Start, new: ProcessView, part: LogPart, timeout
     unanswered = 0
     while (seconds := time.monotonic() - began) < timeout:
         if not is_alive(new.handle):
-            raise died(new.pid, start, part)
+            raise died(new.pid, part)
         ready = part.says_ready()
         if ready or time.monotonic() > ask_next:
             node = node_of(start.broker, new.pid) if start.broker else None
@@ -116,11 +112,10 @@ def wait_until_it_answers(start: Start, new: ProcessView, part: LogPart, timeout
     )
 
 
-def died(pid: int, start: Start, part: LogPart) -> StartFailedError:
+def died(pid: int, part: LogPart) -> StartFailedError:
     """The error for a worker that ended at its start, with what it wrote last."""
     return StartFailedError(
-        f"The old worker is gone, and the new one (pid {pid}) died at its start. {_tail(part)}",
-        f"Its log: {part.file} Mend that, then: {start.by_hand}",
+        f"The new worker (pid {pid}) died at its start. {_tail(part)}", f"Its log: {part.file} Mend that."
     )
 
 

@@ -35,9 +35,14 @@ def stop_workers(stops: Sequence[Stop], timeout: float, listen: Listener) -> flo
         StillRunningError: one has not stopped in time. It was told to and still may.
         OtherUserError: this user may not signal it.
     """
-    began = time.monotonic()
     for stop in stops:
-        _tell(stop)
+        tell(stop)
+    return wait_until_gone(stops, timeout, listen)
+
+
+def wait_until_gone(stops: Sequence[Stop], timeout: float, listen: Listener) -> float:
+    """Wait until workers that were told to stop, and their children, have gone. As ``stop_workers`` otherwise."""
+    began = time.monotonic()
     while waiting := [stop for stop in stops if _runs(stop)]:
         seconds = time.monotonic() - began
         if seconds > timeout:
@@ -64,7 +69,12 @@ def waits_for(stop: Stop) -> str:
     return "its pool to leave"
 
 
-def _tell(stop: Stop) -> None:
+def tell(stop: Stop) -> None:
+    """Send SIGTERM to a worker's main process. One that has gone already is fine.
+
+    Raises:
+        OtherUserError: this user may not signal it.
+    """
     process = stop.worker.process
     try:
         process.handle.send_signal(signal.SIGTERM)
@@ -92,8 +102,7 @@ def _still_running(stop: Stop, timeout: float) -> StillRunningError:
     reserved = stop.answer.reserved if stop.answer else None
     held = "the jobs that it had reserved" if reserved is None else f"the {reserved} jobs that it had reserved"
     return StillRunningError(
-        f"Worker pid {pid} still runs {timeout:g} s after SIGTERM: {waits_for(stop)}. "
-        "It takes no new jobs, and no new worker has been started.",
+        f"Worker pid {pid} still runs {timeout:g} s after SIGTERM: {waits_for(stop)}. It takes no new jobs.",
         "Run the same command again to go on waiting (--timeout SECONDS). Harder, and only if you accept the loss: "
         f"kill -QUIT {pid} gives the running job up, which then stays 'running' for ever until you cancel it; "
         f"kill -KILL {pid} also leaves {held} waiting for the visibility timeout (3600 s by default).",

@@ -10,8 +10,7 @@ from runbooks.drift import Agreement, Certainty, Holding, redact, redact_text
 from runbooks.workers.ask import RunningJob
 from runbooks.workers.command import read_command
 from runbooks.workers.environment import Change
-from runbooks.workers.model import RestartPlan, Start, Stop
-from runbooks.workers.restart import Restarted
+from runbooks.workers.model import Handover, Restarted, RestartPlan, Start, Stop
 
 
 def words_of_plan(plan: RestartPlan, timeout: float, verify_job: bool) -> Iterator[str]:
@@ -30,23 +29,50 @@ def words_of_plan(plan: RestartPlan, timeout: float, verify_job: bool) -> Iterat
     if plan.in_the_way:
         return
     yield "What will be done"
+    if plan.handover is None:
+        yield from _restart(plan, timeout)
+    else:
+        yield from _handover(plan, plan.handover, timeout)
+    if verify_job:
+        yield "  4. Create one new job through the API and wait until it is completed."
+
+
+def _restart(plan: RestartPlan, timeout: float) -> Iterator[str]:
     pids = ", ".join(str(stop.worker.pid) for stop in plan.stops)
     yield f"  1. SIGTERM to pid {pids}, once; wait up to {timeout:g} s for what it runs. Nothing harder is ever sent."
     for start in plan.starts:
         yield f"  2. Start it again in the background: {_command(start)}"
-        yield f"     folder {start.cwd}, output appended to {start.output}"
-        yield from (f"     {_change(change)}" for change in start.environment.changes)
-        if not start.environment.changes:
-            yield "     with the same environment"
+        yield from _surroundings(start)
     yield "  3. Wait until it answers, and check that it holds what the files say."
-    if verify_job:
-        yield "  4. Create one new job through the API and wait until it is completed."
+
+
+def _handover(plan: RestartPlan, handover: Handover, timeout: float) -> Iterator[str]:
+    (stop,), (start,) = plan.stops, plan.starts
+    queues = ", ".join(queue.name for queue in handover.queues)
+    children = len(stop.worker.children)
+    yield f"  1. Start an interim worker beside it; it gets jobs when it is proven. Its output: {handover.output}"
+    yield f"     For some seconds two workers run: twice the memory and the pool children ({children} more)."
+    yield f"     Then it takes the queues ({queues}), pid {stop.worker.pid} takes no more jobs, and gets SIGTERM, once."
+    yield f"     Wait up to {timeout:g} s for what it runs. Nothing harder is ever sent."
+    yield f"  2. Start it again in the background: {_command(start)}"
+    yield from _surroundings(start)
+    yield "  3. Wait until it answers, and check that it holds what the files say. Then SIGTERM to the interim worker."
+
+
+def _surroundings(start: Start) -> Iterator[str]:
+    yield f"     folder {start.cwd}, output appended to {start.output}"
+    yield from (f"     {_change(change)}" for change in start.environment.changes)
+    if not start.environment.changes:
+        yield "     with the same environment"
 
 
 def words_of_result(result: Restarted) -> Iterator[str]:
     """What was done and what was seen afterwards."""
     old = ", ".join(str(pid) for pid in result.old_pids)
     new = ", ".join(str(pid) for pid in result.new_pids)
+    handed = result.handed_over
+    if handed is not None:
+        yield f"Handed over: {handed.seconds:.1f} s after its start pid {handed.pid} took the queues from pid {old}."
     yield f"Restarted: pid {old} left after {result.stop_seconds:.1f} s, pid {new} answers. Its log: {result.log}"
     for check in result.checks:
         yield f"  {'ok    ' if check.passed else 'FAILED'} {check.name}: {check.says}"

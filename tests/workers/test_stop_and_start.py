@@ -28,7 +28,7 @@ def test_a_worker_gets_one_sigterm_and_nothing_else_however_long_it_takes(no_bro
     assert no_broker.signals() == [f"{worker.pid} SIGTERM"]
     assert is_alive(worker.handle)
     assert "still runs 0.4 s after SIGTERM" in still.value.what
-    assert "no new worker has been started" in still.value.what
+    assert "No new worker has been started" in still.value.what
     assert f"kill -QUIT {worker.pid} gives the running job up" in still.value.do
     assert f"kill -KILL {worker.pid} also leaves the jobs that it had reserved" in still.value.do
     assert [view.pid for view in no_broker.mains()] == [worker.pid]

@@ -38,7 +38,8 @@ print(f"[Celery Worker] ComfyUI URL: {get_settings()['comfyui-url']}", flush=Tru
 
 def note(event: str, number: int) -> None:
     with (ROOT / "jobs.jsonl").open("a") as file:
-        file.write(json.dumps({"event": event, "number": number, "pid": os.getpid(), **get_settings()}) + "\n")
+        said = {"event": event, "number": number, "pid": os.getpid(), "at": time.time(), **get_settings()}
+        file.write(json.dumps(said) + "\n")
 
 
 @celery_app.task(name="run_job")  # type: ignore[untyped-decorator]  # celery has no types
