@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "drift": {"errors", "redaction", "settings"},
     "genonaut": {"errors", "settings", "comfyui", "drift"},
     "workers": {"errors", "redaction", "settings", "drift"},
+    "doctor": {"errors", "redaction", "settings", "drift", "workers"},
     "lab": {"errors", "redaction", "settings", "target", "kernie", "comfyui", "drift", "genonaut", "workers"},
     "pages": {"errors", "redaction"},
 }
