@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from runbooks import __version__
+from runbooks.cli.doctor import doctor
 from runbooks.cli.down import down
 from runbooks.cli.drill import drill
 from runbooks.cli.output import Stopped, show_error
@@ -92,6 +93,7 @@ app.command(
 app.command(rich_help_panel=LAB)(status)
 app.command(rich_help_panel=LAB)(down)
 app.command(rich_help_panel=LAB)(drill)
+app.command(rich_help_panel=HELPERS)(doctor)
 
 
 @app.command("restart-worker", rich_help_panel=HELPERS)
