@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import secrets
+import shlex
 import socket
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import psutil
 
 from runbooks.errors import UserError
+from runbooks.lab.processes import MARKER
 
 # Below the range from which the system takes the local ports of outgoing connections, so that a service that is
 # restarted finds its port still free.
@@ -120,9 +122,9 @@ def require_free(port: int, wanted_by: str) -> None:
     if holder is None:
         who, stop = "a process of another user", f"Find it with: sudo ss -ltnp 'sport = :{port}'"
     else:
-        who, stop = f"pid {holder.pid} ({describe(holder)})", f"Stop it with: kill {holder.pid}"
+        who, stop = f"pid {holder.pid} ({describe(holder)})", f"Stop it with: {_way_to_stop(holder)}"
     raise UserError(
-        f"Port {port}, wanted for the {wanted_by}, is taken by {who}.", f"{stop} or use other ports with --free-ports."
+        f"Port {port}, wanted for the {wanted_by}, is taken by {who}.", f"{stop}, or use other ports with --free-ports."
     )
 
 
@@ -145,6 +147,14 @@ def describe(process: psutil.Process) -> str:
     except psutil.Error:
         return "already gone"
     return f"{name}: {command if len(command) <= 100 else command[:99] + '…'}"
+
+
+def _way_to_stop(holder: psutil.Process) -> str:
+    try:
+        lab = holder.environ().get(MARKER)
+    except psutil.Error:
+        lab = None
+    return f"runbooks down --root {shlex.quote(lab)}" if lab else f"kill {holder.pid}"
 
 
 def _listening() -> Iterator[tuple[int, Any]]:

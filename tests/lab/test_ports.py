@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from runbooks.errors import UserError
 from runbooks.lab.ports import HIGHEST, LOWEST, Reservations, holder_of, is_free, require_free
+from runbooks.lab.processes import lab_environment
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -70,7 +74,19 @@ def test_a_taken_port_is_named_with_its_holder_and_what_to_do(reservations: Rese
             require_free(port, "API")
     assert error.value.what.startswith(f"Port {port}, wanted for the API, is taken by pid {os.getpid()} (")
     assert "python" in error.value.what
-    assert error.value.do == f"Stop it with: kill {os.getpid()} or use other ports with --free-ports."
+    assert error.value.do == f"Stop it with: kill {os.getpid()}, or use other ports with --free-ports."
+
+
+def test_a_port_that_another_lab_holds_is_freed_by_stopping_that_lab(reservations: Reservations) -> None:
+    port = reservations.choose()
+    code = "import socket, sys; listening = socket.create_server(('127.0.0.1', int(sys.argv[1]))); input()"
+    environ = lab_environment(Path("/some lab"), "local-demo", ())
+    with subprocess.Popen([sys.executable, "-c", code, str(port)], env=environ, stdin=subprocess.PIPE) as server:
+        wait_until(lambda: not is_free(port), 10, "the server to listen")
+        with pytest.raises(UserError) as error:
+            require_free(port, "API")
+        server.kill()
+    assert error.value.do.startswith("Stop it with: runbooks down --root '/some lab', or use")
 
 
 def test_a_holder_that_the_system_does_not_tell_is_said_to_be_another_user_s(
