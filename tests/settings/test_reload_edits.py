@@ -127,6 +127,7 @@ def test_a_file_on_a_disk_whose_clock_is_ahead_is_in_force_all_the_same(installa
 
 def test_a_file_that_came_to_rest_long_ago_is_in_force_at_the_first_look(installation: Installation) -> None:
     """An idle worker: its next job is on the new value, not only the one after."""
+    installation.override.unlink()  # a layer that was never there is no reason to wait
     reloader = installation.start(settle=0.05)
     probe = installation.start(settle=0.05)
     installation.target.write_text(f"COMFYUI_URL={NEW}\n")
