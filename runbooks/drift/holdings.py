@@ -7,7 +7,7 @@ certain, and one that came from a file is known only as long as the file has not
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from runbooks.redaction import redact
+from runbooks.settings import needs_restart
+from runbooks.settings.current import ON_CHANGE, SWITCH
 from runbooks.settings.layers import Layer, Layers, Origin, Value, env_files, read_env_file, variable_of
 
 # A start is known to 10 ms, a file's date to 4; and reading its files is never the first thing that a process does.
@@ -117,13 +119,23 @@ def compare(environ: Mapping[str, str], started: datetime, layers: Layers) -> li
     Raises:
         UserError: an env file cannot be read.
     """
+    words, changed = words_of_files(layers), changed_files(layers, started)
     evidence = _Evidence(
         layers=layers,
-        changed=changed_files(layers, started),
+        changed=changed,
         # A starter that sources the env files exports all that they set: what it did not export was not in them.
         sourced=not layers.exports.keys().isdisjoint(environ),
+        follows=_is_following(environ.get(SWITCH), words.get(SWITCH), changed),
     )
-    return [evidence.judge(name, environ.get(name), word) for name, word in sorted(words_of_files(layers).items())]
+    return [evidence.judge(name, environ.get(name), word) for name, word in sorted(words.items())]
+
+
+def _is_following(held: str | None, word: Value | None, changed: Collection[Path | None]) -> bool:
+    """Whether its settings follow the files while it runs, by its environment or by what the files said then."""
+    known = word if word is not None and word.origin.file not in changed else None
+    if known is not None and (held is None or known.origin.layer is Layer.ENV_OVERRIDE):
+        return text_of(known.value) == ON_CHANGE
+    return held == ON_CHANGE
 
 
 @dataclass(frozen=True)
@@ -131,6 +143,7 @@ class _Evidence:
     layers: Layers
     changed: Mapping[Path, datetime]
     sourced: bool
+    follows: bool
 
     def judge(self, name: str, held: str | None, word: Value) -> Holding:
         """What is known of one variable: ``held`` is its value in the environment, ``word`` what the files say."""
@@ -141,6 +154,10 @@ class _Evidence:
             holds, agreement, certainty, why = self._in_its_environment(held, says)
         else:
             holds, agreement, certainty, why = self._from_a_file(says, word)
+        if self.follows and agreement is not Agreement.SAME and not needs_restart(name):
+            # What a shell exported, and an edit that is broken, cannot be told from here. Its log and its report can.
+            holds, agreement, certainty = says, Agreement.SAME, Certainty.LIKELY
+            why = f"it follows its files ({SWITCH})"
         return Holding(name, holds, says, word.origin, agreement, certainty, why)
 
     def _loaded_last(self, says: str, word: Value) -> _Judgement:
