@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import socket
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
-
-import psutil
 
 from runbooks.drift.adapters import Held, Snapshot, Source, look
 from runbooks.drift.fingerprint import Salt
@@ -20,6 +15,7 @@ from runbooks.drift.processes import look_at
 from runbooks.drift.report import Report, Role, Setting
 from runbooks.drift.reports import ReportsUnavailableError, Shelf
 from runbooks.drift.showing import shown
+from runbooks.drift.whoami import machine, name_of
 from runbooks.redaction import MASK
 
 logger = logging.getLogger(__name__)
@@ -72,7 +68,7 @@ class Reporter:
         self._seen = seen or _Seen()
         self._problem: str | None = None
         self._pid, self._started = os.getpid(), _started()
-        self._id = f"{machine()}-{self._pid}-{int(self._started * 100):x}"
+        self._id = name_of(self._pid)
         self._ahead: float | None = None
         self._shelf: Shelf | None = None
         self._rest_until = 0.0
@@ -181,17 +177,6 @@ def setting_of(held: Held, salt: Salt) -> Setting:
     """A setting as it may be shown, with its fingerprint."""
     text = MASK if held.secret and held.value else shown(held.key, held.value, public=held.public)
     return Setting(held.key, text, held.origin, salt.fingerprint(held.value, secret=text != held.value))
-
-
-@cache
-def machine() -> str:
-    """Equal for processes whose pids may be compared: the same machine, started once, and the same container."""
-    try:
-        booted = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        pids = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        booted, pids = str(int(psutil.boot_time())), ""
-    return hashlib.sha256(f"{socket.gethostname()} {booted} {pids}".encode()).hexdigest()[:12]
 
 
 def _started() -> float:

@@ -16,8 +16,10 @@ from sqlalchemy.exc import DataError, DBAPIError
 from runbooks.drift.fastapi import report_settings
 from runbooks.genonaut import NAME, VERSION
 from runbooks.genonaut.api.following import LookAtTheFiles
+from runbooks.genonaut.api.health import router as health_router
 from runbooks.genonaut.api.queue import CeleryQueue, JobQueue
 from runbooks.genonaut.api.routes import router
+from runbooks.genonaut.health import make_watch
 from runbooks.genonaut.holding import settings_in_use
 from runbooks.genonaut.store import JobStore, prepare
 from runbooks.settings import current_settings, reloader
@@ -48,7 +50,9 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
     app = FastAPI(title="Genonaut in miniature", docs_url=None, redoc_url=None, lifespan=_lifespan)
     app.state.store = store
     app.state.queue = queue
+    app.state.watch = None if broker is None else make_watch(broker)
     app.include_router(router)
+    app.include_router(health_router)
     if broker is not None:
         report_settings(app, settings_in_use, name=NAME, redis_url=broker, version=VERSION)
     if reloader() is not None:
@@ -63,6 +67,8 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     app.state.store.close()
+    if app.state.watch is not None:
+        app.state.watch.close()
 
 
 async def _request_refused(_request: Request, error: Exception) -> Response:

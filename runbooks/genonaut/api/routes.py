@@ -7,15 +7,12 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Request
-from sqlalchemy.exc import DBAPIError
 
 from runbooks.genonaut.api.queue import JobQueue, QueueDownError
 from runbooks.genonaut.api.wire import (
     WORKER_DOWN,
     CancelRequest,
-    DatabaseHealth,
     DeletedAnswer,
-    HealthAnswer,
     JobAnswer,
     JobRequest,
     StatusRequest,
@@ -112,21 +109,6 @@ def delete_job(job_id: JobId, store: Store) -> Any:
         _found(store, job_id)
         raise _refusal(422, "Cannot delete pending or running jobs")
     return DeletedAnswer(message=f"Generation job {job_id} deleted successfully")
-
-
-@router.get("/health", response_model=HealthAnswer)
-def health(store: Store) -> Any:
-    """Whether the database answers. HTTP 200 either way, and not a word about the worker or ComfyUI: see the pages."""
-    try:
-        store.check()
-    except DBAPIError as error:
-        return HealthAnswer(
-            status="unhealthy",
-            database=DatabaseHealth(status="disconnected"),
-            timestamp=utc_now(),
-            error=str(error.orig).strip(),
-        )
-    return HealthAnswer(status="healthy", database=DatabaseHealth(status="connected"), timestamp=utc_now(), error=None)
 
 
 def _found(store: JobStore, job_id: int) -> Job:

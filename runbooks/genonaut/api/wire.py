@@ -135,21 +135,6 @@ class JobAnswer(BaseModel):
     comfyui_prompt_id: str | None
 
 
-class DatabaseHealth(BaseModel):
-    """Whether the job store answers."""
-
-    status: Literal["connected", "disconnected"]
-
-
-class HealthAnswer(BaseModel):
-    """The health of the API, which to the real one means that of its database and nothing else."""
-
-    status: Literal["healthy", "unhealthy"]
-    database: DatabaseHealth
-    timestamp: datetime
-    error: str | None
-
-
 class DeletedAnswer(BaseModel):
     """That a job is gone."""
 

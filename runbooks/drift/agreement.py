@@ -1,0 +1,160 @@
+"""Whether processes agree, with each other and with the files: what their reports say, put side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from runbooks.drift.report import Report, Role, Setting
+
+_NAMED = 3
+"""Processes that a sentence names."""
+
+Uses = Callable[[Report, str], bool]
+"""Whether a process does anything with a key."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One process beside the files and the others.
+
+    Attributes:
+        report: what it says.
+        with_files: whether all that it holds is what the files say now; None when that cannot be told.
+        with_others: whether no other process holds anything else; None when it has nothing to say, or is alone.
+    """
+
+    report: Report
+    with_files: bool | None = None
+    with_others: bool | None = None
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A value that some processes hold and that is not what it should be.
+
+    Attributes:
+        key: its name, such as ``COMFYUI_URL``.
+        processes: who holds it.
+        holds: the value, with its origin in the first of them.
+        says: what the files say instead, or most of the others hold.
+        against: who says so: ``the files``, or a process such as ``api 4711``.
+        matters: whether one of the processes does anything with it. Else it is worth knowing, and does no harm.
+    """
+
+    key: str
+    processes: tuple[Report, ...]
+    holds: Setting
+    says: Setting
+    against: str
+    matters: bool
+
+    def __str__(self) -> str:
+        verb = "hold" if len(self.processes) > 1 else "holds"
+        said = "say" if self.against == "the files" else "holds"
+        return (
+            f"{in_words(self.processes)} {verb} {self.key}={self.holds.value} ({self.holds.origin or 'origin unknown'}), "
+            f"{self.against} {said} {self.says.value} ({self.says.origin or 'origin unknown'})"
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All processes of one application and target, compared.
+
+    Attributes:
+        standings: one for each report, in their order.
+        drifts: what is not as it should be; what matters first.
+    """
+
+    standings: tuple[Standing, ...]
+    drifts: tuple[Drift, ...]
+
+
+def compare_reports(
+    reports: Sequence[Report],
+    salt: str,
+    files: Mapping[str, Setting] | None = None,
+    uses: Uses = lambda _report, _key: True,
+) -> Comparison:
+    """Compare what processes hold, with each other and with the files.
+
+    Args:
+        reports: processes that should agree: of one application and one target.
+        salt: ``id`` of the salt that fingerprints are compared of. A process that has not yet learnt of a new one says
+            nothing that can be compared.
+        files: what the files say now, with fingerprints of that salt; None if nobody knows.
+        uses: whether a process does anything with a key; for all of them by default.
+    """
+    comparable = [report for report in reports if report.salt == salt]
+    counts: dict[str, Counter[str]] = {}
+    for report in comparable:
+        for setting in report.settings:
+            counts.setdefault(setting.key, Counter())[setting.fingerprint] += 1
+    standings = (_standing(report, files, counts) if report.salt == salt else Standing(report) for report in reports)
+    drifts = _drifts(comparable, files, counts, uses)
+    return Comparison(tuple(standings), tuple(sorted(drifts, key=lambda drift: not drift.matters)))
+
+
+def _standing(report: Report, files: Mapping[str, Setting] | None, counts: Mapping[str, Counter[str]]) -> Standing:
+    shared = [setting for setting in report.settings if files is not None and setting.key in files]
+    held = [counts[setting.key] for setting in report.settings]
+    with_files = all(_equal(setting, (files or {})[setting.key]) for setting in shared) if shared else None
+    with_others = all(len(count) == 1 for count in held) if any(count.total() > 1 for count in held) else None
+    return Standing(report, with_files, with_others)
+
+
+def _drifts(
+    reports: Sequence[Report],
+    files: Mapping[str, Setting] | None,
+    counts: Mapping[str, Counter[str]],
+    uses: Uses,
+) -> Iterator[Drift]:
+    holders: dict[tuple[str, str], list[Report]] = {}
+    for report in reports:
+        for setting in report.settings:
+            right = (files or {}).get(setting.key)
+            if not _equal(setting, right) if right else len(counts[setting.key]) > 1:
+                holders.setdefault((setting.key, setting.fingerprint), []).append(report)
+    for (key, fingerprint), found in holders.items():
+        holds = found[0].setting(key)
+        says, against = (files or {}).get(key), "the files"
+        if says is None:
+            says, against = _majority(reports, counts[key], fingerprint, key)
+        if holds is not None and says is not None:
+            yield Drift(key, tuple(found), holds, says, against, any(uses(report, key) for report in found))
+
+
+def _majority(reports: Sequence[Report], count: Counter[str], fingerprint: str, key: str) -> tuple[Setting | None, str]:
+    """What most of the others hold, and one of them; nothing for those who hold it themselves."""
+    most = max(count, key=lambda each: (count[each], each))
+    if most == fingerprint:
+        return None, ""
+    for report in reports:
+        setting = report.setting(key)
+        if setting is not None and setting.fingerprint == most:
+            return setting, report.label
+    return None, ""
+
+
+def _equal(one: Setting, other: Setting) -> bool:
+    return one.fingerprint == other.fingerprint
+
+
+def in_words(reports: Sequence[Report]) -> str:
+    """Processes as a part of a sentence: ``worker main 4711 with 2 pool children and api 4700``."""
+    mains = {report.pid for report in reports if report.role is Role.MAIN}
+    with_main = Counter(report.parent for report in reports if report.role is Role.CHILD and report.parent in mains)
+    named = [
+        report.label + (_children(with_main[report.pid]) if report.role is Role.MAIN else "")
+        for report in reports
+        if report.role is not Role.CHILD or report.parent not in mains
+    ]
+    if len(named) > _NAMED:
+        named = [*named[:_NAMED], f"{len(named) - _NAMED} more"]
+    return " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+
+
+def _children(count: int) -> str:
+    return f" with {count} pool child{'ren' if count > 1 else ''}" if count else ""

@@ -1,0 +1,219 @@
+"""What all processes of an application run with, seen from one of them: for a health endpoint, a page, a start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from runbooks.drift.adapters import Held
+from runbooks.drift.agreement import Comparison, Drift, Standing, Uses, compare_reports
+from runbooks.drift.presence import still_there
+from runbooks.drift.report import Report, Role
+from runbooks.drift.reporter import setting_of
+from runbooks.drift.reports import ReportsUnavailableError, Shelf
+from runbooks.errors import UserError
+from runbooks.redaction import redact_text
+
+PATIENCE = 0.25
+"""Seconds that one answer of the broker is waited for, where somebody waits for ours."""
+PAGE = "runbooks/which-url-does-each-process-use.md"
+"""The page to open, below ``docs/``."""
+
+
+class Status(StrEnum):
+    """As in the draft "Health Check Response Format for HTTP APIs"; ``warn`` is healthy, with something to see to."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class View:
+    """What was seen at one moment.
+
+    Attributes:
+        status: ``warn`` when there is something to see to.
+        output: that in a sentence; empty when there is nothing.
+        standings: every process of this target, and whether it agrees; the API first.
+        drifts: values that are not as they should be; what matters first.
+        strangers: processes of other targets that report under the same name.
+        unreadable: how many entries are no reports.
+        broker: why the broker told nothing; None when it did.
+        files: why nothing is known of the files; None when it is, or nobody asked.
+        now: time by the broker's clock; None when that did not answer.
+    """
+
+    status: Status
+    output: str
+    standings: tuple[Standing, ...] = ()
+    drifts: tuple[Drift, ...] = ()
+    strangers: tuple[Report, ...] = ()
+    unreadable: int = 0
+    broker: str | None = None
+    files: str | None = None
+    now: datetime | None = None
+
+    def as_json(self, show: Collection[str] | None = None) -> dict[str, Any]:
+        """Plain values: ``configuration`` (status and output), ``drift`` and ``processes``.
+
+        Args:
+            show: keys whose values each process is shown with; all by default.
+        """
+        return {
+            "configuration": {"status": str(self.status), "output": self.output or None},
+            "drift": [_drift_as_json(drift) for drift in self.drifts],
+            "processes": [_process_as_json(standing, show) for standing in self.standings],
+        }
+
+
+class Watch:
+    """Looks at all processes of an application, again and again. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        redis_url: str,
+        app: str,
+        *,
+        env_target: str | None = None,
+        files: Callable[[], Iterable[Held]] | None = None,
+        uses: Uses = lambda _report, _key: True,
+    ) -> None:
+        """Nothing is looked at yet.
+
+        Args:
+            redis_url: of the broker.
+            app: name of the application.
+            env_target: only processes of this target are compared.
+            files: what a process would get that is started now; raises ``UserError`` when that cannot be told.
+            uses: whether a process does anything with a key.
+
+        Raises:
+            ReportsUnavailableError: the broker is no Redis server.
+        """
+        self._shelf = Shelf(redis_url, app, patience=PATIENCE)
+        self._env_target, self._files, self._uses = env_target, files, uses
+
+    def look(self, *, without: Callable[[Report], bool] = lambda _: False) -> View:
+        """Look now. Takes two round trips to the broker, and never longer than about a second.
+
+        Args:
+            without: reports to leave out, such as one's own.
+        """
+        try:
+            reading = self._shelf.read()
+        except ReportsUnavailableError as error:
+            why = f"{error.what} Nothing is known of the other processes."
+            return View(Status.WARN, why, broker=error.what)
+        present = [report for report in still_there(reading.reports) if not without(report)]
+        own = [report for report in present if report.env_target == self._env_target]
+        strangers = tuple(report for report in present if report.env_target != self._env_target)
+        files, problem = None, None
+        if self._files is not None and reading.salt is not None:
+            try:
+                files = {held.key: setting_of(held, reading.salt) for held in self._files()}
+            except UserError as error:
+                problem = f"The files cannot be read: {without_values(error.what)}"
+        comparison = compare_reports(own, reading.salt.id if reading.salt else "", files, self._uses)
+        words = list(_words(own, comparison, problem))
+        return View(
+            Status.WARN if words else Status.PASS,
+            " ".join(words),
+            comparison.standings,
+            comparison.drifts,
+            strangers,
+            len(reading.unreadable),
+            None,
+            problem,
+            reading.now,
+        )
+
+    def close(self) -> None:
+        """Close the connection to the broker."""
+        self._shelf.close()
+
+
+def without_values(text: str) -> str:
+    """A message about a file without what it quotes from there, which may be a secret; file and line remain."""
+    quotes = [text.find(mark) for mark in ("'", '"') if mark in text]
+    if not quotes:
+        return redact_text(text)
+    first = min(quotes)
+    return f"{text[:first]}…{text[text.rfind(text[first]) + 1 :]}"
+
+
+def _words(reports: list[Report], comparison: Comparison, problem: str | None) -> Iterable[str]:
+    if problem:
+        yield problem
+    for drift in comparison.drifts:
+        if drift.matters:
+            yield f"{_begin(str(drift))}."
+    for report in reports:
+        if report.silent and report.last_word is not None:
+            yield f"{_begin(report.label)}: no word since {report.last_word:%H:%M:%S} UTC ({report.age:.0f} s)."
+        if report.problem:
+            yield f"{_begin(report.label)}: {report.problem}."
+    if not any(report.role is Role.MAIN for report in reports):
+        yield "No worker reports."
+
+
+def _begin(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _drift_as_json(drift: Drift) -> dict[str, Any]:
+    return {
+        "key": drift.key,
+        "holds": drift.holds.value,
+        "origin": drift.holds.origin,
+        "says": drift.says.value,
+        "says_origin": drift.says.origin,
+        "against": drift.against,
+        "matters": drift.matters,
+        "processes": [report.label for report in drift.processes],
+        "output": f"{_begin(str(drift))}.",
+        "page": PAGE,
+    }
+
+
+def _process_as_json(standing: Standing, show: Collection[str] | None) -> dict[str, Any]:
+    report = standing.report
+    shown = {
+        setting.key: {"value": setting.value, "origin": setting.origin}
+        for setting in report.settings
+        if show is None or setting.key in show
+    }
+    return {
+        "role": str(report.role),
+        "pid": report.pid,
+        "state": state_of(report),
+        "settings": shown,
+        "agrees_with_files": standing.with_files,
+        "agrees_with_others": standing.with_others,
+        "loaded": _time(report.loaded),
+        "last_word": _time(report.last_word),
+        "age": round(report.age, 3),
+        "host": report.host,
+        "parent": report.parent,
+        "started": _time(report.started),
+        "version": report.version,
+        "env_target": report.env_target,
+        "node": report.node,
+        "pool": report.pool,
+        "queues": list(report.queues),
+        "problem": report.problem,
+    }
+
+
+def state_of(report: Report) -> str:
+    """``reporting``, ``silent`` (stopped, blocked or gone: see its last word), or ``leaving``."""
+    if report.leaving:
+        return "leaving"
+    return "silent" if report.silent else "reporting"
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds") if moment else None

@@ -1,0 +1,54 @@
+"""What the API's health says of the configuration: which processes there are, and which ComfyUI each of them uses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from runbooks.drift.adapters import Held
+from runbooks.drift.health import Watch
+from runbooks.drift.report import Report, Role
+from runbooks.errors import UserError
+from runbooks.genonaut import NAME
+from runbooks.genonaut.holding import settings_in_files
+from runbooks.settings.layers import settings_files
+from runbooks.settings.signature import Signature, signature_of
+
+SHOWN = ("COMFYUI_URL", "COMFYUI_OUTPUT_DIR")
+"""What health shows of every process."""
+_OF_BOTH = frozenset({"REDIS_URL", "CELERY_BROKER_URL", "DATABASE_URL"})
+_OF_THE_API = _OF_BOTH | {"API_HOST", "API_PORT"}
+
+
+def uses(report: Report, key: str) -> bool:
+    """Whether a process does anything with a key: the worker makes the pictures, the API only takes jobs."""
+    return key in _OF_THE_API if report.role is Role.API else key not in _OF_THE_API or key in _OF_BOTH
+
+
+def make_watch(broker_url: str) -> Watch:
+    """What looks at all processes of this process's target."""
+    env_target = os.environ.get("ENV_TARGET")
+    return Watch(broker_url, NAME, env_target=env_target, files=FilesNow(Path.cwd(), env_target or ""), uses=uses)
+
+
+class FilesNow:
+    """What the files say, read again when one of them has changed."""
+
+    def __init__(self, root: Path, env_target: str) -> None:
+        self._root, self._env_target = root, env_target
+        self._known: tuple[Signature, tuple[Held, ...]] | None = None
+
+    def __call__(self) -> tuple[Held, ...]:
+        """What a process would get that is started now.
+
+        Raises:
+            UserError: the files cannot be read.
+        """
+        if not self._env_target:
+            raise UserError("ENV_TARGET is not set.", "Say which target you mean: export ENV_TARGET=local-demo")
+        # Before reading: an edit in between is then seen at the next look.
+        signature = signature_of(settings_files(self._root, self._env_target))
+        known = self._known
+        if known is None or known[0] != signature:
+            known = self._known = (signature, settings_in_files(self._root, self._env_target))
+        return known[1]
