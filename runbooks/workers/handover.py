@@ -18,7 +18,7 @@ from runbooks.drift import ProcessView, is_alive, look_for
 from runbooks.drift.processes import GONE
 from runbooks.errors import UserError
 from runbooks.settings import read_layers
-from runbooks.workers.ask import node_of
+from runbooks.workers.ask import ask_worker, node_of
 from runbooks.workers.interim import interim_argv
 from runbooks.workers.log import LogPart, where_it_logs
 from runbooks.workers.model import HandedOver, Handover, Restarted, RestartPlan
@@ -26,11 +26,14 @@ from runbooks.workers.outcome import HandoverFailedError, Interrupted, StillRunn
 from runbooks.workers.plan import refresh
 from runbooks.workers.progress import Listener, Progress
 from runbooks.workers.prove import Check, JobProof, prove
-from runbooks.workers.queues import forget_queue, leave_queue, probes_begun, send_probe, take_queue
+from runbooks.workers.queues import forget_queue, jobs_begun, leave_queue, send_probe, take_queue
 from runbooks.workers.start import start_worker, wait_until_it_answers
 from runbooks.workers.stop import tell, wait_until_gone, waits_for
 
 _LOOK_EVERY = 0.02
+# A worker reads from Redis for up to a second. What it is given after it has left its queues goes back to them, unless
+# it has had SIGTERM: then it keeps that until its running job is done.
+_LAST_READ = 1.1
 _AGAIN = "Once it is gone, run the same command again: the interim worker then gives way to one with the usual command."
 
 
@@ -136,12 +139,13 @@ class _Course:
         try:
             for queue in self.handover.queues:
                 leave_queue(self.broker, self.handover.node, queue)
+            self.switched_after = time.monotonic() - self.began
+            names = ", ".join(queue.name for queue in self.handover.queues)
+            says = f"pid {self.interim_pid} has taken the queues from pid {self.old_pid}: {names}"
+            self.listen(Progress("switch", self.switched_after, says, done=True))
+            self._let_the_old_read_end()
         finally:
             tell(self.plan.stops[0])
-            self.switched_after = time.monotonic() - self.began
-        names = ", ".join(queue.name for queue in self.handover.queues)
-        says = f"pid {self.interim_pid} has taken the queues from pid {self.old_pid}: {names}"
-        self.listen(Progress("switch", self.switched_after, says, done=True))
 
     def wait_for_the_old(self, timeout: float) -> float:
         try:
@@ -174,9 +178,10 @@ class _Course:
         try:
             for queue in self.handover.queues:
                 leave_queue(self.broker, self.node, queue)
+            self._let_the_interim_finish(self.interim, timeout)
         finally:
             _tell(self.interim)
-        gone = self._wait_for_the_interim(timeout)
+        gone = self._wait_for_the_interim(self.interim, timeout)
         forget_queue(self.broker, self.handover.name)
         if not gone:
             says = f"pid {self.interim_pid} still completes a job; it takes no new ones and then leaves by itself"
@@ -191,7 +196,10 @@ class _Course:
         return checks
 
     def _probe(self, number: int, timeout: float, progress: Progress) -> None:
-        """Have the interim worker's pool run a job that does nothing, from the queue where nobody else puts any."""
+        """Have the interim worker's pool run a job that does nothing, from its own queue.
+
+        Once it has real jobs, one of those is proof as good.
+        """
         try:
             send_probe(self.broker, self.handover.name)
         except Exception as error:
@@ -201,7 +209,7 @@ class _Course:
             ) from error
         self.listen(progress)
         began = time.monotonic()
-        while probes_begun(self.broker, self.node) < number:
+        while jobs_begun(self.broker, self.node) < number:
             seconds = time.monotonic() - began
             if seconds > timeout or self.interim is None or not is_alive(self.interim.handle):
                 what = f"The interim worker (pid {self.interim_pid}) did not begin a probe job in {seconds:.1f} s."
@@ -217,15 +225,43 @@ class _Course:
                 _tell(view)
         forget_queue(self.broker, self.handover.name)
 
-    def _wait_for_the_interim(self, timeout: float) -> bool:
+    def _let_the_old_read_end(self) -> None:
+        """Unless it has reserved jobs, which it must not begin: SIGTERM keeps it from that."""
+        worker = self.plan.stops[0].worker
         began = time.monotonic()
-        while self.interim is not None and is_alive(self.interim.handle):
+        while (seconds := time.monotonic() - began) < _LAST_READ:
+            answer = ask_worker(self.broker, worker.pid, [child.pid for child in worker.children])
+            if answer is None or answer.reserved != 0:
+                return
+            self.listen(Progress("stop", seconds, f"pid {worker.pid} to end its last read"))
+            time.sleep(_LOOK_EVERY)
+
+    def _let_the_interim_finish(self, interim: ProcessView, timeout: float) -> None:
+        """It holds the new values, so it may as well do what it has reserved, before anybody has to wait for it."""
+        began = time.monotonic()
+        while (seconds := time.monotonic() - began) < timeout:
+            answer = ask_worker(self.broker, interim.pid, _children(interim))
+            if seconds > _LAST_READ and (answer is None or not (answer.running or answer.reserved)):
+                return
+            self.listen(Progress("stop", seconds, f"interim worker pid {interim.pid} to complete its jobs"))
+            time.sleep(_LOOK_EVERY)
+
+    def _wait_for_the_interim(self, interim: ProcessView, timeout: float) -> bool:
+        began = time.monotonic()
+        while is_alive(interim.handle):
             seconds = time.monotonic() - began
             if seconds > timeout:
                 return False
-            self.listen(Progress("stop", seconds, f"interim worker pid {self.interim_pid} to complete its jobs"))
+            self.listen(Progress("stop", seconds, f"interim worker pid {interim.pid} to leave"))
             time.sleep(_LOOK_EVERY)
         return True
+
+
+def _children(view: ProcessView) -> list[int]:
+    try:
+        return [child.pid for child in view.handle.children()]
+    except GONE:
+        return []
 
 
 def _tell(view: ProcessView) -> None:

@@ -72,11 +72,11 @@ def send_probe(broker: str, queue: str) -> None:
         app.send_task(_PROBE, (1,), queue=queue, ignore_result=True, retry=False)
 
 
-def probes_begun(broker: str, node: str) -> int:
-    """How many of those a worker's pool has begun; 0 when it does not answer."""
-    answers: list[dict[str, Any]] = []
-    broadcast(broker, "stats", lambda reply: answers.append(reply.get(node) or {}), 1.0, node, 1)
-    return int((answers[0].get("total") or {}).get(_PROBE, 0)) if answers else 0
+def jobs_begun(broker: str, node: str) -> int:
+    """How many jobs a worker's pool has begun since its start; 0 when it does not answer."""
+    answers: list[dict[str, int]] = []
+    broadcast(broker, "stats", lambda reply: answers.append((reply.get(node) or {}).get("total") or {}), 1.0, node, 1)
+    return sum(answers[0].values()) if answers else 0
 
 
 def forget_queue(broker: str, name: str) -> None:

@@ -136,6 +136,8 @@ def test_an_orphan_beside_a_worker_is_in_the_way_also_of_a_dry_run(no_broker: In
         ((), 1, "no-worker", "No worker of local-demo runs"),
         (("--env-target", "local-demmo"), 2, "error", "there is no"),
         (("--pid", "1", "--all"), 2, "error", "contradict"),
+        (("--handover", "--all"), 2, "error", "contradict"),
+        (("--handover",), 1, "no-worker", "No worker of local-demo runs"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_an_exit_code(
@@ -147,6 +149,27 @@ def test_what_cannot_be_done_is_one_sentence_and_an_exit_code(
     assert error["kind"] == kind
     assert what in error["what"]
     assert error["do"]
+
+
+@pytest.mark.parametrize("more", ["--dry-run", "--yes"])
+def test_a_worker_that_cannot_be_asked_is_not_handed_over(no_broker: Installation, more: str) -> None:
+    no_broker.standin()
+    shown = run(no_broker, "--handover", more, "--json")
+    said = json.loads(shown.stdout)
+    (it,) = said["plan"]["in_the_way"] if more == "--dry-run" else (said["error"],)
+    assert (shown.exit_code, it["kind"]) == (1 if more == "--dry-run" else 2, "cannot-hand-over")
+    assert "cannot be asked over its broker" in it["what"]
+    assert "Leave out --handover" in it["do"]
+    assert no_broker.signals() == []
+
+
+def test_a_handover_without_celery_is_refused(no_broker: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_broker.standin()
+    monkeypatch.setitem(sys.modules, "celery", None)
+    shown = run(no_broker, "--handover", "--yes")
+    assert shown.exit_code == 2
+    assert "Celery is not installed here." in shown.stderr
+    assert no_broker.signals() == []
 
 
 class Api(BaseHTTPRequestHandler):

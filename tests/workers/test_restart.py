@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import threading
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +24,7 @@ from runbooks.workers import (
 )
 from tests.support.waiting import wait_until
 from tests.workers.installation import NEW, OLD, Install, Installation
+from tests.workers.load import ALL_NEW, EXPORTED, set_in_every_way, steady_load
 
 
 @dataclass
@@ -47,22 +45,16 @@ class Story:
 def story(install: Install) -> Story:
     here = install(more_options="")
     other_broker = here.redis_url.rpartition("/")[0] + "/63"
-    here.write("config/local-demo.json", json.dumps({"comfyui-timeout": "old"}))
-    here.write("env/.env.shared", f"REDIS_URL={here.redis_url}\nCOMFYUI_OUTPUT_DIR=old\n")
+    set_in_every_way(here, "old")
     here.write("env/.env.local-dev", f"COMFYUI_URL={OLD}\nREDIS_URL={other_broker}\n")
-    here.write("env/.env", "COMFYUI_POLL_INTERVAL=old\n")
     dev_log = here.root / "logs" / "dev.log"
-    here.make("demo", exported={"COMFYUI_MAX_WAIT_TIME": "exported", "OF_THE_SHELL": "kept"})
+    here.make("demo", exported={**EXPORTED, "OF_THE_SHELL": "kept"})
     here.make("dev", log=dev_log)
     here.ready(1)
     here.ready(1, dev_log)
     (demo,), (dev,) = here.mains("local-demo"), here.mains("local-dev")
 
-    here.write("env/.env.local-demo", f"COMFYUI_URL={NEW}\n")
-    here.write("env/.env.shared", f"REDIS_URL={here.redis_url}\nCOMFYUI_OUTPUT_DIR=new\n")
-    here.write("config/local-demo.json", json.dumps({"comfyui-timeout": "new"}))
-    here.write("env/.env", "COMFYUI_POLL_INTERVAL=new\n")
-    here.write("config/base.json", json.dumps({**here.base, "comfyui-max-wait-time": "new"}))
+    set_in_every_way(here, "new")
     edited = datetime.now(UTC)
 
     gate = here.root / "gate"
@@ -99,7 +91,7 @@ def test_the_plan_names_the_main_process_its_child_and_what_it_runs(story: Story
     [
         ("COMFYUI_URL", OLD, "env/.env.local-demo:1"),
         ("COMFYUI_OUTPUT_DIR", "old", "env/.env.shared:2"),
-        ("COMFYUI_MAX_WAIT_TIME", "exported", "config/base.json:1"),
+        ("COMFYUI_MAX_WAIT_TIME", "old", "config/base.json:1"),
         ("COMFYUI_TIMEOUT", None, "config/local-demo.json:1"),
         ("COMFYUI_POLL_INTERVAL", None, "env/.env:1"),
     ],
@@ -116,13 +108,7 @@ def test_the_plan_says_which_values_are_likely_old(story: Story, variable: str, 
 def test_a_new_job_gets_the_new_value_in_whichever_way_it_was_set(story: Story) -> None:
     job = story.installation.jobs("ended")[-1]
     assert job["number"] == 2
-    assert {key: value for key, value in job.items() if key.startswith("comfyui-")} == {
-        "comfyui-url": NEW,
-        "comfyui-output-dir": "new",
-        "comfyui-timeout": "new",
-        "comfyui-poll-interval": "new",
-        "comfyui-max-wait-time": "new",
-    }
+    assert {key: job[key] for key in ALL_NEW} == ALL_NEW
 
 
 def test_the_job_that_was_running_completes_once_on_the_old_worker(story: Story) -> None:
@@ -173,26 +159,20 @@ def test_the_result_is_proven_by_its_environment_and_its_own_log(story: Story) -
     assert story.new.started > story.edited
 
 
-def test_fifty_jobs_under_load_are_neither_lost_nor_doubled(install: Install) -> None:
+def test_under_a_steady_load_no_job_is_lost_doubled_or_mixed_in_whichever_way_the_values_were_set(
+    install: Install,
+) -> None:
     here = install()
-    here.make(exported={"POOL_CHILDREN": "2"})
+    set_in_every_way(here, "old")
+    here.make(exported={"POOL_CHILDREN": "2", **EXPORTED})
     here.ready(1)
-    sent = threading.Event()
+    with steady_load(here) as load:
+        set_in_every_way(here, "new")
+        result = restart_worker("local-demo", here.root, timeout=30, listen=load.listen)
 
-    def send() -> None:
-        for number in range(50):
-            here.send(number, seconds=0.1)
-        sent.set()
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    wait_until(lambda: len(here.jobs("ended")) >= 5, 10, "the load to be on")
-    result = restart_worker("local-demo", here.root, timeout=30)
-    sender.join()
-    wait_until(lambda: len(here.jobs("ended")) >= 50, 20, "all jobs to end")
-
-    assert Counter(job["number"] for job in here.jobs("began")) == Counter(range(50))
-    assert Counter(job["number"] for job in here.jobs("ended")) == Counter(range(50))
+    load.assert_none_lost_or_doubled()
+    load.assert_each_ran_on_one_set_of_values()
+    assert max(load.begins(OLD)) < load.time_of("stop") < min(load.begins(NEW))
     assert result.proven
 
 
