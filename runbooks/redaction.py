@@ -10,6 +10,8 @@ from urllib.parse import quote, unquote
 
 MASK = "****"
 
+_WORKING_DIRECTORIES = ("PWD", "OLDPWD")
+
 _SECRET_NAME = re.compile(
     r"pass(word|wd|phrase)?(_|-|$)|(^|_|-)pwd(_|-|$)|secret|token|credential|private|(api|access|auth|encryption|signing)_?-?key"
     r"|(^|_|-)(key|auth|dsn|salt|cookie|pin|otp|jwt)$",
@@ -39,7 +41,7 @@ def redact(name: str, value: str) -> str:
     >>> redact("COMFYUI_URL", "http://localhost:8189")
     'http://localhost:8189'
     """
-    if value and _SECRET_NAME.search(name):
+    if value and is_secret(name):
         return MASK
     return redact_text(value)
 
@@ -78,10 +80,15 @@ class Redactor:
         self._values: set[str] = set()
         self._known: re.Pattern[str] | None = None
         for environ in environments:
-            for name, value in environ.items():
-                if _SECRET_NAME.search(name):
-                    self.add(value)
-                self.add(*_passwords(value))
+            self.know(environ)
+
+    def know(self, settings: Mapping[str, Any]) -> None:
+        """Mask the secrets among these variables or settings from now on, also nested ones."""
+        for name, value in settings.items():
+            if isinstance(value, Mapping):
+                self.know(value)
+            elif value is not None:
+                self.add(*_passwords(str(value)), *([str(value)] if is_secret(name) else []))
 
     def add(self, *values: str) -> None:
         """Mask these values from now on, also as JSON, a URL or Python spells them, and each line of long ones."""
@@ -94,7 +101,7 @@ class Redactor:
     def learn(self, text: str) -> None:
         """Read code: what it assigns to a secret name is a secret wherever it stands afterwards."""
         for found in _ASSIGNMENT.finditer(text):
-            if _SECRET_NAME.search(found["name"]) and not _is_code(found["value"]):
+            if is_secret(found["name"]) and not _is_code(found["value"]):
                 self.add(found["value"])
         self.add(*_passwords(text))
 
@@ -124,7 +131,7 @@ class Redactor:
 
 def is_secret(name: str) -> bool:
     """Say whether a variable of this name holds a secret."""
-    return _SECRET_NAME.search(name) is not None
+    return _SECRET_NAME.search(name) is not None and name not in _WORKING_DIRECTORIES
 
 
 def _is_code(value: str) -> bool:
@@ -133,9 +140,8 @@ def _is_code(value: str) -> bool:
 
 
 def _without_value(found: re.Match[str]) -> str:
-    if not (_SECRET_NAME.search(found["name"]) or found["name"].lower().endswith("authorization")) or _is_code(
-        found["value"]
-    ):
+    secret = is_secret(found["name"]) or found["name"].lower().endswith("authorization")
+    if not secret or _is_code(found["value"]):
         return found.group()
     return f"{found['name']}{found['sign']}{MASK}"
 

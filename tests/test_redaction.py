@@ -35,7 +35,7 @@ def test_a_value_of_a_secret_name_is_masked(name: str) -> None:
     assert redact(name, "hunter2") == "****"
 
 
-@pytest.mark.parametrize("name", ["COMFYUI_URL", "KEYBOARD", "MONKEY_PATCH", "AUTHOR", "ENV_TARGET"])
+@pytest.mark.parametrize("name", ["COMFYUI_URL", "KEYBOARD", "MONKEY_PATCH", "AUTHOR", "ENV_TARGET", "PWD", "OLDPWD"])
 def test_an_ordinary_name_is_left_alone(name: str) -> None:
     assert redact(name, "http://localhost:8189") == "http://localhost:8189"
 

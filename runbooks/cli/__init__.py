@@ -11,12 +11,13 @@ from runbooks import __version__
 from runbooks.cli.doctor import doctor
 from runbooks.cli.down import down
 from runbooks.cli.drill import drill
+from runbooks.cli.history import history
 from runbooks.cli.output import Stopped, show_error
 from runbooks.cli.status import status
 from runbooks.cli.up import up
 from runbooks.errors import UserError
 
-LAB, HELPERS = "The lab", "On any installation"
+LAB, HELPERS, PAGES = "The lab", "On any installation", "Pages"
 EXTRAS = {"aiohttp": "mock", "PIL": "mock"}
 
 
@@ -106,6 +107,20 @@ def mock_listed() -> None:
     """A mock ComfyUI server: no GPU, no models, one command."""
 
 
+@app.command("run", rich_help_panel=PAGES)
+def run_listed() -> None:
+    """Run a page step by step: its text, its command, what it prints, and whether that was expected."""
+
+
+app.command(rich_help_panel=PAGES)(history)
+
+
+def _load_run() -> Any:
+    from runbooks.cli.run import run as command
+
+    return _single(command, "run")
+
+
 def _load_restart_worker() -> Any:
     from runbooks.cli.restart_worker import restart_worker as command
 
@@ -124,7 +139,7 @@ def _single(function: Any, name: str) -> Any:
     return typer.main.get_command(single)
 
 
-LOADED_WHEN_USED = {"restart-worker": _load_restart_worker, "mock": _load_mock}
+LOADED_WHEN_USED = {"restart-worker": _load_restart_worker, "run": _load_run, "mock": _load_mock}
 
 
 def main() -> None:

@@ -51,6 +51,11 @@ class OutputCapture:
         self._saved: list[int | None] = []
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
 
+    @property
+    def descriptor(self) -> int:
+        """The file that all goes to, for who wants to read along."""
+        return self._file.fileno()
+
     def __enter__(self) -> OutputCapture:
         for stream in self._streams[1:]:
             with contextlib.suppress(Exception):

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from runbooks.pages.surroundings import PageEnvironment
+
 if TYPE_CHECKING:
     from runbooks.pages.model import Page
 
-
-@dataclass(frozen=True)
-class PageEnvironment:
-    """What the steps of one page run in.
-
-    Attributes:
-        variables: environment variables on top of pytest's own; None as a value takes the variable away.
-        cwd: the working directory of the first step; pytest's root directory by default.
-        shown: texts of this run, and what the pages show in their place: ``{"localhost:41234": "localhost:8189"}``.
-    """
-
-    variables: Mapping[str, str | None] = field(default_factory=dict)
-    cwd: Path | None = None
-    shown: Mapping[str, str] = field(default_factory=dict)
+__all__ = ["PageEnvironment", "pytest_runbooks_environment"]
 
 
 @pytest.hookspec(firstresult=True)

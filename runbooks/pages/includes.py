@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+from runbooks.pages.model import Problem
+from runbooks.pages.scan import scan
+
+_DEEPEST = 8
+_MOST_LINES = 1_000_000
 _INCLUDE = re.compile(
     r"(?P<space>[ \t]*)(?P<escape>;*)(?P<marker>-+8<-+)(?:[ \t]+(?P<quote>[\"'])(?P<target>.+)(?P=quote))?[ \t]*$"
 )
@@ -16,8 +22,13 @@ class IncludeError(Exception):
     """An include that cannot be followed; the message says why."""
 
 
-def expand(body: list[str], first_line: int, root: Path) -> tuple[list[str], tuple[int, ...]]:
-    """Replace the include lines of a code block by what they include.
+def expand(body: list[str], places: Sequence[int], root: Path) -> tuple[list[str], tuple[int, ...]]:
+    """Replace the include lines by what they include.
+
+    Args:
+        body: the lines.
+        places: the page's line of each of them.
+        root: the folder that the includes are relative to.
 
     Returns:
         The lines, and for each of them the page's line that it stands on.
@@ -27,7 +38,7 @@ def expand(body: list[str], first_line: int, root: Path) -> tuple[list[str], tup
     """
     result: list[str] = []
     numbers: list[int] = []
-    for number, line in enumerate(body, first_line):
+    for number, line in zip(places, body, strict=True):
         match = _INCLUDE.match(line)
         if match is None:
             lines = [line]
@@ -80,3 +91,34 @@ def _section(lines: list[str], name: str, target: str) -> list[str]:
         raise IncludeError(f"the include '{target}' names a section that the file does not have")
     end = next((index for index, kind in marks if kind == "end" and index > start), len(lines))
     return lines[start + 1 : end]
+
+
+def expand_page(lines: list[str], root: Path) -> tuple[list[str], tuple[int, ...], list[Problem]]:
+    """Replace the includes of a page that stand outside its fences, also those of the included files.
+
+    Returns:
+        The lines, for each of them the page's line that it stands on, and what is wrong with the includes.
+    """
+    numbers: tuple[int, ...] = tuple(range(1, len(lines) + 1))
+    problems: list[Problem] = []
+    for _ in range(_DEEPEST):
+        # Numbered by their own order here, to find the include lines again.
+        wanted = {position - 1 for position, _ in scan(lines).includes}
+        if len(lines) > _MOST_LINES:
+            break
+        if not wanted:
+            return lines, numbers, problems
+        result: list[str] = []
+        places: list[int] = []
+        for index, (line, number) in enumerate(zip(lines, numbers, strict=True)):
+            included = [line]
+            if index in wanted:
+                try:
+                    included = expand([line], [number], root)[0]
+                except IncludeError as error:
+                    problems.append(Problem(number, str(error)))
+                    included = [""]
+            result += included
+            places += [number] * len(included)
+        lines, numbers = result, tuple(places)
+    return [], (), [*problems, Problem(1, f"files include each other more than {_DEEPEST} deep")]

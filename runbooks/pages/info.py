@@ -11,8 +11,10 @@ import difflib
 import re
 from dataclasses import dataclass, field
 
-CLASSES = ("changes", "rollback")
-ATTRIBUTES = ("data-exempt", "data-timeout", "data-fails")
+CLASSES = ("changes", "rollback", "hidden")
+STEP_ATTRIBUTES = ("data-timeout", "data-fails", "data-retries", "data-if")
+OUTPUT_ATTRIBUTES = ("data-match", "data-tolerance")
+ATTRIBUTES = ("data-exempt", *STEP_ATTRIBUTES, *OUTPUT_ATTRIBUTES)
 _RENDERING = ("title", "title_mode", "hl_lines", "linenums")
 _LANGUAGE = re.compile(r"\.?(?P<language>[\w#.+-]+)(?=\s|$)")
 _TOKEN = re.compile(
@@ -22,7 +24,7 @@ _HINTS = {
     "notest": 'write ```{.LANGUAGE data-exempt="the reason"}',
     "continuation": "leave it out: the blocks of a page share their state",
     "fixture": "leave it out: a page gets its surroundings from the hook pytest_runbooks_environment",
-    "retry": "leave it out: let the step wait for what it needs",
+    "retry": 'write ```{.LANGUAGE data-retries="3"}',
     "runner": "leave it out: the language says what runs the block",
 }
 

@@ -43,10 +43,14 @@ class Expected:
     Attributes:
         text: the expected lines, which may hold ``...`` as a wildcard.
         line: the page's line of the first of them.
+        patterns: each line is a regular expression.
+        tolerance: how far a number may be from the one that is written: "0.5", or "5%" of it; "" for not at all.
     """
 
     text: str
     line: int
+    patterns: bool = False
+    tolerance: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +70,13 @@ class Block:
         tabs: labels of the tabs that it stands in, outermost first.
         changes: the step changes something.
         rollback: the step rolls something back.
+        hidden: the site does not show it: set-up that a reader has done long ago.
         timeout: seconds after which the step is stopped; in a console block, each of its commands.
+        retries: how often the step is tried again before it counts as failed.
+        condition: an expression in the step's language; the step only applies where it holds. "" for always.
         fails: exit code or exception name with which the step must fail; None when it must pass.
         reason: why an exempt block is not executed, "" for all others.
-        expected: the output to compare with, from the output block that follows.
+        expected: of a step, the output to compare with, from the output block that follows; of that block, the same.
     """
 
     kind: Kind
@@ -84,7 +91,10 @@ class Block:
     tabs: tuple[str, ...] = ()
     changes: bool = False
     rollback: bool = False
+    hidden: bool = False
     timeout: float = 60.0
+    retries: int = 0
+    condition: str = ""
     fails: str | None = None
     reason: str = ""
     expected: Expected | None = None
@@ -149,6 +159,12 @@ class Page:
     def steps(self) -> tuple[Block, ...]:
         """The blocks that are executed, in order."""
         return tuple(block for block in self.blocks if block.kind is Kind.STEP)
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """Variables that the page asks for and nobody may see, each with its question."""
+        asked = self.meta.get("secrets") or {}
+        return {str(name): str(question or name) for name, question in asked.items()} if isinstance(asked, dict) else {}
 
     def source_line(self, line: int) -> str:
         """Return line ``line`` (from 1) of the file, stripped; "" when there is no such line."""

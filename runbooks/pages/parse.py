@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbooks.pages.console import check_console
-from runbooks.pages.includes import IncludeError, expand, read_include
-from runbooks.pages.info import CLASSES, Info, parse_info
+from runbooks.pages.includes import IncludeError, expand, expand_page, read_include
+from runbooks.pages.info import CLASSES, OUTPUT_ATTRIBUTES, Info, parse_info
+from runbooks.pages.matching import check_rule
 from runbooks.pages.model import Block, Expected, Kind, Page, Problem, Runner, Section
 from runbooks.pages.scan import Fence, Heading, Scan, scan
 
@@ -30,6 +31,7 @@ RUNNERS: dict[str, Runner] = {
     "shell": "shell",
     "console": "console",
 }
+MOST_RETRIES = 100
 _HEADING_ATTRIBUTES = re.compile(r"\s*\{:?(?P<attributes>[^{}\n]*)\}\s*$")
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -55,7 +57,13 @@ def parse_page(source: Path | str, *, root: Path | None = None, name: str | None
         name = page_name(path, root) if path else "<page>"
     lines = text.split("\n")  # as Python and bash count them; splitlines() knows more line ends
     meta, body_start, problems = _front_matter(lines)
-    found = scan([""] * body_start + lines[body_start:])
+    body = [""] * body_start + lines[body_start:]
+    found = scan(body)
+    if found.includes:
+        expanded, numbers, wrong = expand_page(body, root)
+        problems += wrong
+        found = scan(expanded, numbers=numbers)
+    problems += _secrets_problems(meta)
     sections, more = build_sections(found, root)
     title = str(meta.get("title") or next((part.title for part in sections if part.title), "") or name)
     return Page(
@@ -76,21 +84,16 @@ def build_sections(found: Scan, root: Path, top: str = "top") -> tuple[tuple[Sec
     taken: dict[str, str] = {}
     sections = [Section("", top, 0, 1)] + [_section(heading, taken) for heading in found.headings]
     blocks: list[Block] = []
-    positions: list[int] = []
     names: dict[str, int] = {}
-    position = 0
     for fence in found.fences:
-        while position + 1 < len(sections) and sections[position + 1].line <= fence.line:
-            position += 1
         block, wrong = _block(fence, root)
         problems += [Problem(fence.line, message) for message in wrong]
-        block = replace(block, section=sections[position].slug)
+        block = replace(block, section=sections[fence.heading].slug)
         blocks.append(replace(block, name=_unique(f"{block.section}[{_label(block)}]", names)))
-        positions.append(position)
     problems += _attach_outputs(blocks) + list(_included_fences(found, root))
     by_section: list[list[Block]] = [[] for _ in sections]
-    for block, position in zip(blocks, positions, strict=True):
-        by_section[position].append(block)
+    for block, fence in zip(blocks, found.fences, strict=True):
+        by_section[fence.heading].append(block)
     filled = [replace(section, blocks=tuple(own)) for section, own in zip(sections, by_section, strict=True)]
     return tuple(part for part in filled if part.level or part.blocks), problems
 
@@ -187,18 +190,22 @@ def _block(fence: Fence, root: Path) -> tuple[Block, list[str]]:
     info = parse_info(fence.info)
     problems = list(info.problems)
     kind, runner = _kind(info, problems)
-    body, lines = fence.body, tuple(range(fence.line + 1, fence.line + 1 + len(fence.body)))
+    body, lines = fence.body, tuple(fence.numbers)
     try:
-        body, lines = expand(fence.body, fence.line + 1, root)
+        body, lines = expand(fence.body, fence.numbers, root)
     except IncludeError as error:
         problems.append(str(error))
-    if kind is Kind.OUTPUT:
-        idle = sorted({*info.attributes, *(f".{name}" for name in info.classes if name in CLASSES)})
-        problems += [f"{word} says nothing about an output block; give it to the step" for word in idle]
+    problems += _misplaced(info, kind)
     if kind is Kind.STEP and not "".join(body).strip():
         problems.append("this step is empty")
     elif runner == "console" and (wrong := check_console("\n".join(body))):
         problems.append(wrong)
+    wrong_rule = check_rule(info.attributes, "\n".join(body))
+    problems += wrong_rule
+    expected = Expected("".join(f"{line}\n" for line in body), lines[0] if lines else fence.line)
+    if not wrong_rule:
+        match, tolerance = (info.attributes.get(name) for name in OUTPUT_ATTRIBUTES)
+        expected = replace(expected, patterns=match is not None, tolerance=tolerance or "")
     block = Block(
         kind=kind,
         language=info.language,
@@ -210,9 +217,13 @@ def _block(fence: Fence, root: Path) -> tuple[Block, list[str]]:
         tabs=fence.tabs,
         changes="changes" in info.classes,
         rollback="rollback" in info.classes,
+        hidden="hidden" in info.classes,
+        retries=_retries(info, problems),
+        condition=info.attributes.get("data-if", "").strip(),
         timeout=_timeout(info, problems),
         fails=_fails(info, runner, problems),
         reason=info.attributes.get("data-exempt", "").strip(),
+        expected=expected if kind is Kind.OUTPUT else None,
     )
     return block, problems
 
@@ -240,6 +251,34 @@ def _timeout(info: Info, problems: list[str]) -> float:
     return seconds
 
 
+def _retries(info: Info, problems: list[str]) -> int:
+    value = info.attributes.get("data-retries", "0")
+    if not (value.isdecimal() and int(value) <= MOST_RETRIES):
+        problems.append(f"data-retries must be a number up to {MOST_RETRIES}, not '{value}'")
+        return 0
+    return int(value)
+
+
+def _misplaced(info: Info, kind: Kind) -> list[str]:
+    """Name what is given to a block that it says nothing about."""
+    if kind is Kind.OUTPUT:
+        idle = sorted({*info.attributes, *(f".{name}" for name in info.classes if name in CLASSES)})
+        idle = [word for word in idle if word not in OUTPUT_ATTRIBUTES]
+        return [f"{word} says nothing about an output block; give it to the step" for word in idle]
+    return [
+        f"{word} says nothing about a step; give it to the output block"
+        for word in OUTPUT_ATTRIBUTES
+        if word in info.attributes
+    ]
+
+
+def _secrets_problems(meta: dict[str, Any]) -> list[Problem]:
+    secrets = meta.get("secrets", {})
+    if isinstance(secrets, dict) and all(re.fullmatch(r"[A-Za-z_]\w*", str(name)) for name in secrets):
+        return []
+    return [Problem(1, "secrets in the front matter are `VARIABLE: the question to ask` lines")]
+
+
 def _fails(info: Info, runner: Runner | None, problems: list[str]) -> str | None:
     value = info.attributes.get("data-fails")
     if value is None:
@@ -263,7 +302,7 @@ def _attach_outputs(blocks: list[Block]) -> list[Problem]:
         elif before.runner == "console":
             problems.append(Problem(block.line, "a console block holds its own output; put this text into it"))
         else:
-            blocks[index - 1] = replace(before, expected=Expected(block.code, block.page_line(1)))
+            blocks[index - 1] = replace(before, expected=block.expected)
     return problems
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import psutil
 
 _GRACE_SECONDS = 2.0
+_SHELLS = ("bash", "sh", "dash", "zsh", "ksh")
+
+End = Callable[[Iterable[int]], None]
+"""Ends processes: ``stop`` or ``hang_up``."""
 
 
 def children() -> set[int]:
@@ -49,6 +55,48 @@ def stop(pids: Iterable[int]) -> None:
         with contextlib.suppress(psutil.Error):
             process.kill()
     _wait(asked)
+
+
+def hang_up(pids: Iterable[int]) -> None:
+    """End processes as a terminal does that is closed, and leave alone those that are meant to outlive it.
+
+    These ignore SIGHUP (``nohup``) or handle it (servers, which read their configuration again), and so do their
+    children. Where the system does not say who does, all are sent SIGHUP and none is killed.
+    """
+    ended = [pid for pid in pids if not _outlives_its_terminal(pid)]
+    for pid in ended:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGHUP)
+    if _SAYS_SIGNALS:
+        _wait([process for pid in ended if (process := _process(pid))])
+        stop(ended)
+
+
+_SAYS_SIGNALS = Path("/proc/self/status").exists()
+
+
+def _outlives_its_terminal(pid: int) -> bool:
+    """Say whether a process, or one that it descends from, ignores or handles SIGHUP (a shell's handler is none)."""
+    process = _process(pid)
+    if process is None or not _SAYS_SIGNALS:
+        return False
+    session = os.getsid(pid)
+    with contextlib.suppress(OSError, psutil.Error):
+        for one in [process, *process.parents()]:
+            if one.pid == os.getpid() or os.getsid(one.pid) != session:
+                return False
+            status = Path(f"/proc/{one.pid}/status").read_text("ascii", "replace")
+            ignored, handled = (int(mask, 16) & 1 for mask in re.findall(r"Sig(?:Ign|Cgt):\s*(\w+)", status))
+            if ignored or (handled and one.name() not in _SHELLS):
+                return True
+    return False
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.Error:
+        return None
 
 
 def _wait(processes: list[psutil.Process]) -> list[psutil.Process]:

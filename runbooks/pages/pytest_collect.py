@@ -13,12 +13,12 @@ import pytest
 from _pytest.assertion.rewrite import rewrite_asserts
 
 from runbooks.pages.docstrings import parse_docstrings
-from runbooks.pages.hookspecs import PageEnvironment
 from runbooks.pages.model import Block, Kind, Page, Problem
 from runbooks.pages.parse import parse_page
 from runbooks.pages.pytest_report import PageCounts
 from runbooks.pages.results import Result, StepFailed
 from runbooks.pages.session import Session, terminal_environment
+from runbooks.pages.surroundings import PageEnvironment
 
 MARKER = "markdown-docs"  # pytest-markdown-docs has it too, for `-m markdown-docs`
 _MARKDOWN = (".md", ".mdx", ".svx")
@@ -115,13 +115,11 @@ class PageRun:
         if self._broken:
             raise StepFailed.at(self.page, 1, "not run: the page's environment could not be made, see its first step")
         environment = self._enter_environment()
-        environ = terminal_environment()
+        environ = environment.applied_to(terminal_environment())
         environ.pop("PYTEST_CURRENT_TEST", None)
-        for key, value in environment.variables.items():
-            if value is None:
-                environ.pop(key, None)
-            else:
-                environ[key] = value
+        missing = [name for name in self.page.secrets if name not in environ]
+        if missing:
+            raise StepFailed.at(self.page, 1, f"not run: the page asks for {missing[0]}; set it in the environment")
         cwd = environment.cwd or self._node.config.rootpath
         session = Session(self.page, environ=environ, cwd=cwd, transform=_rewrite_asserts, shown=environment.shown)
         self._session = self._stack.enter_context(session)
@@ -160,7 +158,8 @@ class PageRun:
         if block not in self._results:
             assert self._session is not None
             self._results[block] = self._session.run(block)
-            self._counts.ran(self.page, block)
+            if not self._results[block].skipped:
+                self._counts.ran(self.page, block)
         return self._results[block]
 
     def close(self) -> None:
@@ -211,6 +210,8 @@ class StepItem(_PageItem):
         result = self._run.run(self.block)
         if result.output:
             self.add_report_section("call", "stdout", result.output)
+        if result.skipped:
+            pytest.skip(result.skipped)
         result.check()
 
 

@@ -17,17 +17,19 @@ class PageCounts:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.pages: dict[str, list[list[Any]]] = {}
+        self._places: dict[str, dict[str, int]] = {}
 
     def add(self, page: Page) -> None:
         """Take a collected page's blocks down."""
         rows = self.pages.setdefault(_key(page), [])
         if not rows:
             rows += [[block.line, block.kind.value, block.language, block.reason, False] for block in page.blocks]
+            self._places[_key(page)] = {block.name: index for index, block in enumerate(page.blocks)}
 
     def ran(self, page: Page, block: Block) -> None:
         """Take down that a step has run, and that the output behind it has been compared."""
         rows = self.pages[_key(page)]
-        index = next(index for index, row in enumerate(rows) if row[0] == block.line)
+        index = self._places[_key(page)][block.name]
         rows[index][4] = True
         if block.expected and block.runner != "console":
             rows[index + 1][4] = True

@@ -13,13 +13,14 @@ import threading
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from runbooks.pages.capture import OUTPUT_LIMIT, OutputCapture, TooMuchOutput
+from runbooks.pages.follow import Listener, follow
 from runbooks.pages.model import Block, Page
-from runbooks.pages.processes import children, stop
+from runbooks.pages.processes import End, children, stop
 from runbooks.pages.results import Failure, Outcome
 
 Transform = Callable[[ast.Module, bytes, str], None]
@@ -41,8 +42,19 @@ class PythonRunner:
     are the page's; after it they are as they were before.
     """
 
-    def __init__(self, page: Page, environ: Mapping[str, str], cwd: Path, transform: Transform | None = None) -> None:
+    def __init__(
+        self,
+        page: Page,
+        environ: Mapping[str, str],
+        cwd: Path,
+        transform: Transform | None = None,
+        *,
+        listener: Listener | None = None,
+        end: End = stop,
+    ) -> None:
         self._page = page
+        self._listener = listener
+        self._end = end
         self._environ = dict(environ)
         self._cwd = str(cwd)
         self._transform = transform
@@ -69,7 +81,7 @@ class PythonRunner:
             return Outcome("", Failure((), f"the working directory is gone: {self._cwd}", block.line))
         capture = OutputCapture()
         caught: BaseException | None = None
-        with self._terminal(), capture:
+        with self._terminal(), capture, follow(capture.descriptor, self._listener):
             try:
                 with _deadline(block.timeout):
                     exec(code, self._module.__dict__)  # noqa: S102 - running a page's code is what this is for
@@ -83,10 +95,24 @@ class PythonRunner:
             return Outcome(capture.text)
         return self._failed(block, caught, capture.text)
 
+    def values(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the literals of those variables whose values are plain data: text, numbers, lists and the like."""
+        found = {}
+        for name in names:
+            with contextlib.suppress(Exception):  # a repr() may do anything
+                text = repr(self._module.__dict__[name])
+                if ast.literal_eval(text) == self._module.__dict__[name]:
+                    found[name] = text
+        return found
+
+    def restore(self, values: Mapping[str, str]) -> None:
+        """Set variables to what ``values`` returned."""
+        self._module.__dict__.update({name: ast.literal_eval(text) for name, text in values.items()})
+
     def close(self) -> None:
         """Stop the child processes that steps left in this process's group, and forget the namespace."""
         group = os.getpgrp()
-        stop([pid for pid in children() - self._children if _group(pid) == group])
+        self._end([pid for pid in children() - self._children if _group(pid) == group])
         if not self._page.path:
             linecache.cache.pop(self._filename, None)
         with warnings.catch_warnings():
@@ -103,6 +129,7 @@ class PythonRunner:
                 if hasattr(node, "lineno"):
                     node.lineno = block.page_line(node.lineno - above)
                     node.end_lineno = block.page_line(node.end_lineno - above)
+                    node.col_offset = node.end_col_offset = 0  # several lines may have become one
         if self._transform:
             self._transform(tree, block.code.encode(), self._filename)
         code: types.CodeType = compile(tree, self._filename, "exec", flags=self._flags, dont_inherit=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runbooks.pages.model import Block, Page
+from runbooks.pages.model import Block, Expected, Page
 
 
 class StepFailed(Exception):  # noqa: N818 - it is a finding about a page, raised only by those who ask for it
@@ -76,6 +76,8 @@ class Result:
         seconds: how long it took.
         line: the page's line that failed; the step's own when it passed.
         error: what went wrong; None when it passed.
+        skipped: why the step was not run: its condition did not hold. "" when it was.
+        compared: each expected text and what was seen in its place; a console step has one for each command.
     """
 
     block: Block
@@ -84,6 +86,8 @@ class Result:
     seconds: float
     line: int
     error: StepFailed | None = None
+    skipped: str = ""
+    compared: tuple[tuple[Expected, str], ...] = ()
 
     def check(self) -> None:
         """Raise the error of a step that failed.

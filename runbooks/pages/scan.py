@@ -9,6 +9,7 @@ they and CommonMark (GitHub) disagree about a page, the page has a problem.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from runbooks.pages.model import Problem
@@ -25,7 +26,11 @@ _INCLUDE = re.compile(r"\s*-+8<-+\s+(?P<quote>[\"'])(?P<target>.+)(?P=quote)\s*$
 
 @dataclass
 class Fence:
-    """A closed fence: its lines are counted from 1, ``body`` is dedented."""
+    """A closed fence.
+
+    ``line`` is counted from 1, ``heading`` is how many headings stand above, ``body`` is dedented, ``numbers`` has the
+    line of each of its lines.
+    """
 
     line: int
     indent: int
@@ -33,7 +38,9 @@ class Fence:
     info: str
     quotes: int
     tabs: tuple[str, ...]
+    heading: int = 0
     body: list[str] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -55,16 +62,19 @@ class Scan:
     includes: list[tuple[int, str]] = field(default_factory=list)
 
 
-def scan(lines: list[str], *, first_line: int = 1, docstring: bool = False) -> Scan:
+def scan(
+    lines: list[str], *, first_line: int = 1, numbers: Sequence[int] | None = None, docstring: bool = False
+) -> Scan:
     """Find fences, headings and includes.
 
     Args:
         lines: the text's lines, without line ends.
         first_line: the number of the first of them in its file.
+        numbers: the number of each of them, where they do not simply follow each other.
         docstring: the text is a docstring: it has no headings, and a fence that is indented below a paragraph
             is a block (Google style indents the text below ``Example:``), not literal text.
     """
-    return _Scanner(lines, first_line, docstring).run()
+    return _Scanner(lines, numbers or range(first_line, first_line + len(lines)), docstring).run()
 
 
 def dedent(line: str, columns: int) -> str | None:
@@ -84,9 +94,9 @@ def _indent(line: str) -> int:
 
 
 class _Scanner:
-    def __init__(self, lines: list[str], first_line: int, docstring: bool) -> None:
+    def __init__(self, lines: list[str], numbers: Sequence[int], docstring: bool) -> None:
         self.lines = lines
-        self.first_line = first_line
+        self.numbers = numbers
         self.docstring = docstring
         self.found = Scan()
         # The lines that the current one is nested in: (indentation, is it a container, its tab label).
@@ -100,7 +110,7 @@ class _Scanner:
         return self.found
 
     def problem(self, index: int, message: str) -> None:
-        self.found.problems.append(Problem(self.first_line + index, message))
+        self.found.problems.append(Problem(self.numbers[index], message))
 
     # Each of these takes the line at ``index`` if it is one of theirs, and returns the index of the next line to read.
 
@@ -115,12 +125,13 @@ class _Scanner:
         tabs = tuple(label for _, _, label in self.parents if label is not None)
         self.parents.append((indent, False, None))
         fence = Fence(
-            line=self.first_line + index,
+            line=self.numbers[index],
             indent=indent,
             marker=match["fence"],
             info=match["info"].strip(),
             quotes=match["prefix"].count(">"),
             tabs=tabs,
+            heading=len(self.found.headings),
         )
         return self.body(index, fence)
 
@@ -144,6 +155,7 @@ class _Scanner:
                     f"close it with exactly {fence.marker}, indented as it is opened",
                 )
             fence.body.append(content)
+            fence.numbers.append(self.numbers[index])
         self.problem(start, f"this fence is never closed; close it with {fence.marker}, indented as it is opened")
         return end
 
@@ -179,7 +191,7 @@ class _Scanner:
         self.parents.append((_indent(line), bool(_CONTAINER.match(stripped)), tab["label"] if tab else None))
         include = _INCLUDE.match(line)
         if include:
-            self.found.includes.append((self.first_line + index, include["target"]))
+            self.found.includes.append((self.numbers[index], include["target"]))
         elif _MARKER_FENCE.match(line):
             self.problem(index, "a fence on the line of a list marker is not rendered; put it on a line of its own")
         elif not self.docstring:
@@ -189,14 +201,14 @@ class _Scanner:
     def heading(self, index: int) -> None:
         match = _HEADING.match(self.lines[index])
         if match:
-            self.found.headings.append(Heading(self.first_line + index, len(match["marks"]), match["text"].strip()))
+            self.found.headings.append(Heading(self.numbers[index], len(match["marks"]), match["text"].strip()))
             return
         underline = _UNDERLINE.match(self.lines[index])
         above = self.lines[index - 1] if index else ""
         alone = index < 2 or not self.lines[index - 2].strip()
         if underline and above.strip() and alone and not _NOT_A_TITLE.match(above):
             level = 1 if underline["mark"][0] == "=" else 2
-            self.found.headings.append(Heading(self.first_line + index - 1, level, above.strip()))
+            self.found.headings.append(Heading(self.numbers[index - 1], level, above.strip()))
 
     def skip_literal(self, index: int, indent: int) -> int:
         while index < len(self.lines) and (not self.lines[index].strip() or _indent(self.lines[index]) >= indent):

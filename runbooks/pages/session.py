@@ -5,20 +5,38 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from runbooks.pages.console import split_console
 from runbooks.pages.expected import compare
-from runbooks.pages.model import Block, Expected, Kind, Page
+from runbooks.pages.follow import Listener
+from runbooks.pages.matching import line_rule
+from runbooks.pages.model import Block, Expected, Kind, Page, Runner
+from runbooks.pages.processes import hang_up
 from runbooks.pages.python_runner import PythonRunner, Transform
 from runbooks.pages.results import Failure, Outcome, Result, StepFailed
 from runbooks.pages.shell_runner import ShellRunner
 
 _COLOUR_SWITCHES = ("FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS", "TTY_COMPATIBLE")
+
+_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Operated:
+    """What a session needs to know when somebody works with its page.
+
+    Attributes:
+        listener: called with each line of output while a step runs, on another thread.
+        started: called with the pid of the page's shell, which leads a session of its own, and its folder.
+    """
+
+    listener: Listener
+    started: Callable[[int, str], None] = lambda _pid, _folder: None
 
 
 def terminal_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -54,6 +72,8 @@ class Session:
         transform: changes the syntax tree of a Python step before it is compiled (pytest's assertion rewriting).
         shown: texts of this run, and what the page shows in their place (a port of this run: the usual one).
             Outputs are compared so.
+        operated: somebody works with the page: hand on its output while it comes, and at the end leave running what
+            outlives a terminal. By default everything that the steps started is ended.
     """
 
     def __init__(
@@ -64,15 +84,17 @@ class Session:
         cwd: Path | None = None,
         transform: Transform | None = None,
         shown: Mapping[str, str] | None = None,
+        operated: Operated | None = None,
     ) -> None:
         self.page = page
         # The longest first: one text may be part of another.
         self._shown = sorted((shown or {}).items(), key=lambda pair: -len(pair[0]))
         self._closed = False
         environ = terminal_environment() if environ is None else dict(environ)
-        cwd = (cwd or Path.cwd()).resolve()
-        self._python = PythonRunner(page, environ, cwd, transform)
-        self._shell = ShellRunner(page.name, environ, cwd)
+        self._environ, self._cwd = environ, (cwd or Path.cwd()).resolve()
+        self._operated = operated
+        self._python = self._new_python(transform)
+        self._shell = self._new_shell()
 
     def __enter__(self) -> Self:
         return self
@@ -105,13 +127,70 @@ class Session:
         if block.kind is not Kind.STEP:
             raise ValueError(f"{self.page.name}:{block.line} is not a step")
         begun = time.perf_counter()
+        if block.condition:
+            reason = self._why_not(block)
+            if reason:
+                error = reason if isinstance(reason, StepFailed) else None
+                skipped = reason if isinstance(reason, str) else ""
+                return Result(block, error is None, "", time.perf_counter() - begun, block.line, error, skipped)
+        result = self._run_once(block)
+        for _ in range(block.retries):
+            if result.passed or self._shell.is_gone:
+                break
+            time.sleep(_RETRY_SECONDS)
+            result = self._run_once(block)
+        return replace(result, seconds=time.perf_counter() - begun)
+
+    def _run_once(self, block: Block) -> Result:
+        compared: list[tuple[Expected, str]] = []
         if block.runner == "console":
-            output, error = self._run_console(block)
+            output, error = self._run_console(block, compared)
         else:
             outcome = self._execute(block)
-            output, error = outcome.output, self._judge(block, outcome, block.expected)
+            output, error = outcome.output, self._judge(block, outcome, block.expected, compared)
         line = error.line if error else block.line
-        return Result(block, error is None, output, time.perf_counter() - begun, line, error)
+        return Result(block, error is None, output, 0.0, line, error, compared=tuple(compared))
+
+    def _why_not(self, block: Block) -> str | StepFailed | None:
+        """Say why a step does not apply, or what is wrong with its condition; None when it applies."""
+        if block.runner == "python":
+            code, wrong = f"assert ({block.condition})\n", "AssertionError"
+        else:
+            code, wrong = f"{block.condition}\n", "1"
+        failure = self._execute(replace(block, code=code, lines=(block.line,))).failure
+        if failure is None:
+            return None
+        if failure.names[:1] == (wrong,):
+            return f"does not apply: {block.condition}"
+        return self._failed(failure, f"its condition cannot be told: {failure.message}")
+
+    def _new_python(self, transform: Transform | None) -> PythonRunner:
+        if self._operated is None:
+            return PythonRunner(self.page, self._environ, self._cwd, transform)
+        listener = self._operated.listener
+        return PythonRunner(self.page, self._environ, self._cwd, transform, listener=listener, end=hang_up)
+
+    def _new_shell(self) -> ShellRunner:
+        if self._operated is None:
+            return ShellRunner(self.page.name, self._environ, self._cwd)
+        listener, started = self._operated.listener, self._operated.started
+        return ShellRunner(self.page.name, self._environ, self._cwd, listener=listener, end=hang_up, started=started)
+
+    def renew_shell(self) -> bool:
+        """Begin a new shell, which knows nothing, if a step has ended the one there was; say whether it had."""
+        if not self._shell.is_gone:
+            return False
+        self._shell.close()
+        self._shell = self._new_shell()
+        return True
+
+    def values(self, runner: Runner, names: Iterable[str]) -> dict[str, str]:
+        """Return the values of the variables of Python or the shell that can be written down, ready for ``restore``."""
+        return (self._python if runner == "python" else self._shell).values(names)
+
+    def restore(self, runner: Runner, values: Mapping[str, str]) -> None:
+        """Set variables to what ``values`` has returned in an earlier session."""
+        (self._python if runner == "python" else self._shell).restore(values)
 
     def as_shown(self, output: str) -> str:
         """Return an output with the texts of this run replaced by what the page shows in their place."""
@@ -124,7 +203,7 @@ class Session:
             return self._python.run(block)
         return self._shell.run(block.code, block.lines, block.timeout)
 
-    def _run_console(self, block: Block) -> tuple[str, StepFailed | None]:
+    def _run_console(self, block: Block, compared: list[tuple[Expected, str]]) -> tuple[str, StepFailed | None]:
         """Run a transcript command by command. Only its last command may be the one that must fail."""
         commands = split_console(block)
         transcript = ""
@@ -132,12 +211,14 @@ class Session:
             outcome = self._shell.run(command.code, command.lines, block.timeout)
             transcript += f"$ {command.code}" + outcome.output
             last = block if number == len(commands) else replace(block, fails=None)
-            error = self._judge(last, outcome, command.expected)
+            error = self._judge(last, outcome, command.expected, compared)
             if error:
                 return transcript, error
         return transcript, None
 
-    def _judge(self, block: Block, outcome: Outcome, expected: Expected | None) -> StepFailed | None:
+    def _judge(
+        self, block: Block, outcome: Outcome, expected: Expected | None, compared: list[tuple[Expected, str]]
+    ) -> StepFailed | None:
         """Hold what happened against what the page says; None when they agree."""
         failure = outcome.failure
         seen = outcome.output
@@ -152,7 +233,8 @@ class Session:
         if expected is None:
             return None
         seen = self.as_shown(seen)
-        mismatch = compare(expected.text, seen)
+        compared.append((expected, seen))
+        mismatch = compare(expected.text, seen, line_rule(expected))
         if mismatch is None:
             return None
         wanted = "nothing more" if mismatch.expected is None else repr(mismatch.expected)

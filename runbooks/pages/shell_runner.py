@@ -18,16 +18,19 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from runbooks.pages.capture import OUTPUT_LIMIT
 from runbooks.pages.expected import plain_text
-from runbooks.pages.processes import in_session, stop
+from runbooks.pages.follow import Listener, follow
+from runbooks.pages.processes import End, in_session, stop
 from runbooks.pages.results import Failure, Outcome
 
 _EXIT_TRAP_SECONDS = 5.0
 _TICK_SECONDS = 0.05
+_VALUE_SECONDS = 10.0
+_OWN_LINE = (2,)  # of commands that stand on no page; the first line is the prologue
 # These would run other code or change bash's behaviour before the first step.
 _NOT_FOR_BASH = ("BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "POSIXLY_CORRECT")
 
@@ -51,7 +54,19 @@ _DRIVER = (
 class ShellRunner:
     """One bash in a session of its own, started with the first step."""
 
-    def __init__(self, page_name: str, environ: Mapping[str, str], cwd: Path) -> None:
+    def __init__(
+        self,
+        page_name: str,
+        environ: Mapping[str, str],
+        cwd: Path,
+        *,
+        listener: Listener | None = None,
+        end: End = stop,
+        started: Callable[[int, str], None] = lambda _pid, _folder: None,
+    ) -> None:
+        self._listener = listener
+        self._end = end
+        self._started = started
         self._page_name = page_name
         self._environ = {key: value for key, value in environ.items() if key not in _NOT_FOR_BASH}
         self._cwd = cwd
@@ -61,13 +76,14 @@ class ShellRunner:
         self._count = 0
         self._gone = ""
 
-    def run(self, code: str, lines: Sequence[int], timeout: float) -> Outcome:
+    def run(self, code: str, lines: Sequence[int], timeout: float, *, quiet: bool = False) -> Outcome:
         """Run commands and wait for them.
 
         Args:
             code: the commands.
             lines: the page's line of each line of ``code``.
             timeout: seconds after which everything that the shell runs is ended.
+            quiet: the listener does not hear of it.
         """
         if self._gone:
             return Outcome("", Failure((), f"there is no shell any more: {self._gone}", lines[0]))
@@ -83,8 +99,9 @@ class ShellRunner:
         Path(step).write_text(_PROLOGUE.format(status=status) + "\n" * (lines[0] - 1) + code, "utf-8", newline="")
         driver = _DRIVER.format(step=shlex.quote(step), output=shlex.quote(output), status=status)
         os.write(self._script, driver.encode())
-        code_seen, line_seen, stopped = self._wait(Path(output), timeout)
         with open(output, "rb") as file:  # noqa: PTH123 - only so much of it
+            with follow(file.fileno(), None if quiet else self._listener):
+                code_seen, line_seen, stopped = self._wait(Path(output), timeout)
             raw = plain_text(file.read(OUTPUT_LIMIT))
         text = re.sub(re.escape(self._folder) + r"/step-\d+", lambda _: self._page_name, raw)
         if stopped:
@@ -97,6 +114,26 @@ class ShellRunner:
             return Outcome(text)
         return Outcome(text, Failure((str(code_seen),), f"exit code {code_seen}", line))
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether a step has ended the shell, by ``exit``, a timeout, or code that bash cannot read."""
+        return bool(self._gone)
+
+    def values(self, names: Iterable[str]) -> dict[str, str]:
+        """Return, for those variables that are set, the command that sets them again."""
+        found = {}
+        for name in names:
+            outcome = self.run(f"builtin declare -p {name} 2>/dev/null", _OWN_LINE, _VALUE_SECONDS, quiet=True)
+            if outcome.failure is None:
+                found[name] = outcome.output
+        return found
+
+    def restore(self, values: Mapping[str, str]) -> None:
+        """Set variables to what ``values`` returned."""
+        for text in values.values():
+            # Within the sourced step, as everywhere outside a function, declare sets the shell's own variables.
+            self.run(text, _OWN_LINE * max(text.count("\n"), 1), _VALUE_SECONDS, quiet=True)
+
     def close(self) -> None:
         """End the shell, which runs its EXIT trap, and everything that it left running in its session."""
         if self._bash is None:
@@ -105,7 +142,7 @@ class ShellRunner:
             os.close(descriptor)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._bash.wait(_EXIT_TRAP_SECONDS)
-        stop(in_session(self._bash.pid))
+        self._end(in_session(self._bash.pid))
         self._bash.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
         self._bash = None
@@ -127,6 +164,7 @@ class ShellRunner:
             cwd=self._cwd,
             start_new_session=True,
         )
+        self._started(self._bash.pid, self._folder)
 
     def _wait(self, output: Path, timeout: float) -> tuple[int | None, int | None, str]:
         """Wait for the step's end.
@@ -151,7 +189,7 @@ class ShellRunner:
             elif output.stat().st_size > OUTPUT_LIMIT:
                 stopped = f"wrote more than {OUTPUT_LIMIT:,} bytes; stopped"
             if stopped:
-                stop(in_session(self._bash.pid))
+                self._end(in_session(self._bash.pid))
                 self._bash.wait()
                 return None, None, stopped
         return int(said.split()[-1]), _line_of(said), ""

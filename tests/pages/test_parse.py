@@ -7,7 +7,7 @@ import markdown  # type: ignore[import-untyped]
 import pytest
 
 from runbooks.pages import Kind, parse_page
-from tests.pages.support import make_page, problems_of
+from tests.pages.support import make_page, problems_of, run_all
 
 
 def names(text: str) -> list[str]:
@@ -336,11 +336,22 @@ def test_an_include_that_cannot_be_followed_is_a_problem(tmp_path: Path, include
     assert says in message
 
 
-def test_an_include_that_brings_blocks_which_nothing_runs_is_a_problem(tmp_path: Path) -> None:
-    (tmp_path / "setup.md").write_text("```bash\ntrue\n```\n")
-    (tmp_path / "words.md").write_text("*[API]: interface\n")
-    found = problems_of('--8<-- "words.md"\n\n--8<-- "setup.md"\n', root=tmp_path)
-    assert found == [(3, "'setup.md' holds code blocks, which are not run here; include it inside a fence")]
+def test_an_included_file_brings_its_steps_and_sections_which_stand_at_the_include_s_line(tmp_path: Path) -> None:
+    (tmp_path / "inner.md").write_text("```bash\ntrue\n```\n")
+    (tmp_path / "setup.md").write_text('## Set up\n\n--8<-- "inner.md"\n\n```python\nx = (\n  1\n)\n```\n')
+    page = make_page('# Page\n\n--8<-- "setup.md"\n\n```bash\nfalse\n```\n', root=tmp_path)
+    assert [(step.name, step.line, set(step.lines)) for step in page.steps] == [
+        ("set-up[bash]", 3, {3}),
+        ("set-up[python]", 3, {3}),
+        ("set-up[bash-2]", 5, {6}),
+    ]
+    assert [result.passed for result in run_all(page)] == [True, True, False]
+
+
+def test_files_that_include_each_other_are_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text('--8<-- "b.md"\n')
+    (tmp_path / "b.md").write_text('--8<-- "a.md"\n--8<-- "a.md"\n')
+    assert problems_of('--8<-- "a.md"\n', root=tmp_path) == [(1, "files include each other more than 8 deep")]
 
 
 def test_names_do_not_change_when_a_block_is_added_behind() -> None:

@@ -312,4 +312,5 @@ def test_the_plugin_alone_imports_almost_nothing() -> None:
         "runbooks.pages",
         "runbooks.pages.hookspecs",
         "runbooks.pages.pytest_plugin",
+        "runbooks.pages.surroundings",
     ]

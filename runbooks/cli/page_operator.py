@@ -1,0 +1,215 @@
+"""One page against one target at one terminal: what to run, who is asked, what is recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import hashlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from runbooks.cli.page_target import PageTarget, know_settings
+from runbooks.cli.page_view import PageView, can_ask
+from runbooks.errors import UserError
+from runbooks.pages import terminal_environment
+from runbooks.pages.junit import write_junit
+from runbooks.pages.model import Page
+from runbooks.pages.operate import Run, Surroundings
+from runbooks.pages.plan import Choice, How, Plan, make_plan
+from runbooks.pages.records import RunRecord, read_run, runs_folder
+from runbooks.pages.resume import begun_before, last_run, left_behind, resumed
+from runbooks.pages.variables import page_variables
+from runbooks.redaction import Redactor
+
+try:
+    import termios
+except ImportError:  # pragma: no cover - not a POSIX system
+    termios = None  # type: ignore[assignment]
+
+
+class Operator:
+    """Shows a page's plan, or runs it.
+
+    Args:
+        page: the page, free of problems.
+        target: what its steps talk to.
+        yes: ask nothing.
+    """
+
+    def __init__(self, page: Page, target: PageTarget, *, yes: bool) -> None:
+        self._page = page
+        self._target = target
+        self._yes = yes
+        self._asks = can_ask() and not yes
+        self._out = Console(file=own_stdout(), highlight=False, soft_wrap=True)
+        self._environ = terminal_environment(target.environ)
+        self._redactor = Redactor(self._environ)
+        self._redactor.learn(page.text)
+        know_settings(self._redactor, self._environ)
+        self._variables = page_variables(page, self._environ)
+        self._shown_variables = {one.name: self._redactor(one.value) for one in self._variables}
+
+    def show(self, choice: Choice) -> None:
+        """Show every step as it would be run, and execute nothing."""
+        plan = make_plan(self._page, choice)
+        view = self._view(plan)
+        self._introduce(plan)
+        for planned in plan.steps:
+            if planned.how is How.RUN:
+                view.plan(planned)
+            else:
+                view.leave(planned)
+        view.say("Dry run: nothing was executed.")
+
+    def run(self, choice: Choice, *, resume: bool = False) -> str:
+        """Run the page.
+
+        Returns:
+            ``passed``, ``failed``, ``stopped`` or ``rolled back``.
+
+        Raises:
+            UserError: it cannot be run so.
+            KeyboardInterrupt: the operator interrupted it.
+        """
+        past = last_run(runs_folder(), str(self._page.path), self._target.name, self._shown_variables)
+        if past and past.is_running and not choice.only_checks:
+            raise UserError(left_behind(past)[0], "Let it end, or stop it with Ctrl-C where it runs.")
+        begun: frozenset[str] = frozenset()
+        if resume:
+            if past and self._target.is_temporary:
+                raise UserError("That run had a lab of its own, which is gone.", "Leave --resume out.")
+            choice = resumed(past, self._page, choice, self._redactor)
+            begun = begun_before(past) if past else begun
+        plan = make_plan(self._page, choice)
+        self._refuse_without_consent(plan)
+        self._introduce(plan)
+        if past and not resume and not self._target.is_temporary:
+            for sentence in left_behind(past):
+                self._print(sentence, "yellow")
+        self._ask_secrets()
+        with RunRecord(runs_folder(), self._page.name, self._redactor, **self._about(choice, plan, begun)) as record:
+            try:
+                return self._go(plan, record, begun)
+            finally:
+                self._conclude(record)
+
+    def _go(self, plan: Plan, record: RunRecord, begun: frozenset[str]) -> str:
+        run = Run(self._page, plan, record, self._view(plan), self._redactor, begun)
+        with sane_terminal(), warnings.catch_warnings():
+            # Our reader of the output is a thread; a step that forks does so as it would in a plain interpreter.
+            warnings.filterwarnings("ignore", r".*multi-threaded, use of fork\(\)", DeprecationWarning)
+            return run.go(Surroundings(self._environ, Path.cwd(), self._target.shown))
+
+    def _view(self, plan: Plan) -> PageView:
+        ask = ask_on_terminal if self._asks else None
+        return PageView(self._page, len(plan.to_run), self._out, ask, self._redactor, self._variables, yes=self._yes)
+
+    def _refuse_without_consent(self, plan: Plan) -> None:
+        count = sum(one.needs_consent for one in plan.to_run)
+        if count and not self._yes and not self._asks:
+            raise UserError(
+                f"{count} {'steps' if count > 1 else 'step'} of this page would change something, "
+                "and there is no terminal to ask on.",
+                "Say yes to all with --yes, or only look with --only-checks.",
+            )
+
+    def _introduce(self, plan: Plan) -> None:
+        """Say what is going to be run, and what it will talk to."""
+        changing = sum(one.needs_consent for one in plan.to_run)
+        self._print(self._page.title, "bold")
+        self._print(f"Page:   {self._page.name}")
+        self._print(f"Target: {self._target.name}")
+        for one in self._variables:
+            self._print(f"  {one.name}={one.value}" + ("" if one.is_given else "  (the page's default)"), "dim")
+        will = (
+            f"{changing} of them {'change' if changing > 1 else 'changes'} something"
+            if changing
+            else "none changes anything"
+        )
+        self._print(f"Steps:  {len(plan.to_run)} of {len(self._page.steps)}; {will}")
+
+    def _ask_secrets(self) -> None:
+        """Ask for what the page needs and nobody may see, unless the environment has it."""
+        for name, question in self._page.secrets.items():
+            if not self._environ.get(name):
+                if not self._asks:
+                    raise UserError(
+                        f"The page asks for {name}, and there is no terminal.", f"Set {name} in the environment."
+                    )
+                self._environ[name] = getpass.getpass(f"{question}: ")
+            self._redactor.add(self._environ[name])
+
+    def _about(self, choice: Choice, plan: Plan, begun: frozenset[str]) -> dict[str, object]:
+        return {
+            "target": self._target.name,
+            "file": str(self._page.path),
+            "sha256": hashlib.sha256(self._page.text.encode()).hexdigest(),
+            "variables": self._shown_variables,
+            "only_checks": choice.only_checks,
+            "planned": [one.block.name for one in plan.to_run],
+            "total": len(self._page.steps),
+            "done": sorted(choice.done),
+            "begun": sorted(begun),
+            "kept": choice.kept,
+        }
+
+    def _conclude(self, record: RunRecord) -> None:
+        """Write the report, and say how the run went and where that is written."""
+        past = read_run(record.path)
+        if past is None:
+            return
+        write_junit(past, record.path.with_suffix(".xml"))
+        counts = {word: sum(step.result == word for step in past.steps) for word in ("passed", "failed", "skipped")}
+        said = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "no step was run"
+        style = "bold green" if past.result == "passed" else "bold red"
+        self._print()
+        self._print(f"{past.result.capitalize()}: {said}.", style)
+        half = [step.name for step in past.half_done()]
+        if half and past.result != "rolled back":
+            self._print(f"Left half done: {', '.join(half)}.", "yellow")
+        if past.result in ("failed", "stopped", "interrupted") and not self._target.is_temporary:
+            self._print("Go on from there with the same command and --resume.")
+        self._print(f"Record: runbooks history {past.id}", "dim")
+
+    def _print(self, text: str = "", style: str = "") -> None:
+        with contextlib.suppress(OSError):
+            self._out.print(Text(self._redactor(text), style=style))
+
+
+def own_stdout() -> TextIO:
+    """Return standard output as it is now, also while a step has put something else in its place."""
+    return os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace", closefd=True)
+
+
+def ask_on_terminal(question: str) -> str:
+    """Ask a question. What was typed before it was there is no answer to it."""
+    sys.stdout.write(question)
+    sys.stdout.flush()
+    if termios:
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    answer = sys.stdin.readline()
+    if not answer:
+        raise EOFError
+    return answer
+
+
+@contextlib.contextmanager
+def sane_terminal() -> Iterator[None]:
+    """Leave the terminal as it was, whatever a step did to it."""
+    try:
+        before = termios.tcgetattr(sys.stdin.fileno()) if termios and sys.stdin.isatty() else None
+    except (OSError, ValueError):
+        before = None
+    try:
+        yield
+    finally:
+        if before is not None:
+            with contextlib.suppress(OSError, termios.error):
+                termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, before)
