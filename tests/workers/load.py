@@ -49,11 +49,13 @@ class Load:
 
     Attributes:
         sent: how many jobs were sent.
+        lateness: how late, in seconds, the latest was sent: what this machine makes anything wait.
         told: what the restart told, with the time of each.
     """
 
     here: Installation
     sent: int = 0
+    lateness: float = 0.0
     told: list[tuple[float, Progress]] = field(default_factory=list)
 
     def listen(self, progress: Progress) -> None:
@@ -93,6 +95,7 @@ def steady_load(here: Installation) -> Iterator[Load]:
         with Celery(broker=here.redis_url, set_as_current=False) as app:
             while not enough.wait(max(0.0, began + load.sent / PER_SECOND - time.monotonic())):
                 app.send_task("run_job", (load.sent, SECONDS), queue="default", ignore_result=True)
+                load.lateness = max(load.lateness, time.monotonic() - began - load.sent / PER_SECOND)
                 load.sent += 1
 
     sender = threading.Thread(target=send)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import pytest
 import redis
 
-from runbooks.drift import ProcessView, is_alive, look_at
+from runbooks.drift import is_alive, look_at
 from runbooks.workers import (
     CannotHandOverError,
     HandoverFailedError,
     Interrupted,
     Listener,
     Progress,
-    Restarted,
     carry_out,
     plan_restart,
     restart_worker,
@@ -25,77 +23,43 @@ from runbooks.workers import (
 from runbooks.workers.ask import node_of
 from tests.support.waiting import wait_until
 from tests.workers.installation import NEW, OLD, Install, Installation
-from tests.workers.load import EXPORTED, Load, set_in_every_way, steady_load
+from tests.workers.load import EXPORTED, set_in_every_way, steady_load
 
 LONGEST_GAP = 0.35
 
 
-@dataclass
-class Story:
-    """What happened: five values were edited, each set in another way, and the jobs were handed over under load."""
-
-    here: Installation
-    old: ProcessView
-    old_node: str | None
-    result: Restarted
-    load: Load
-
-
-@pytest.fixture(scope="module")
-def story(install: Install) -> Story:
+def test_under_a_steady_load_a_handover_loses_nothing_lets_no_queue_wait_and_leaves_the_worker_as_it_was(
+    install: Install,
+) -> None:
     here = install()
     set_in_every_way(here, "old")
     here.make(exported={"POOL_CHILDREN": "2", **EXPORTED})
     here.ready(1)
     (old,) = here.mains()
-    old_node = node_of(here.redis_url, old.pid)
+    node = node_of(here.redis_url, old.pid)
     with steady_load(here) as load:
         set_in_every_way(here, "new")
         result = restart_worker("local-demo", here.root, handover=True, timeout=30, listen=load.listen)
-        after = load.sent
-        wait_until(lambda: load.sent > after + 3, 10, "some more jobs")
-    return Story(here, old, old_node, result, load)
 
+    load.assert_none_lost_or_doubled()
+    load.assert_each_ran_on_one_set_of_values()
+    assert max(load.begins(OLD)) <= load.time_of("switch")
+    assert load.longest_gap() < LONGEST_GAP + load.lateness
 
-def test_no_job_is_lost_or_doubled(story: Story) -> None:
-    story.load.assert_none_lost_or_doubled()
-
-
-def test_no_job_runs_on_old_values_after_the_switch_in_whichever_way_they_were_set(story: Story) -> None:
-    story.load.assert_each_ran_on_one_set_of_values()
-    assert max(story.load.begins(OLD)) <= story.load.time_of("switch")
-
-
-def test_no_queue_waits(story: Story) -> None:
-    assert story.load.longest_gap() < LONGEST_GAP
-
-
-def test_the_worker_has_its_own_command_line_and_node_name_again(story: Story) -> None:
-    (new,) = story.here.mains()
-    assert [new.pid] == list(story.result.new_pids)
-    assert new.argv == story.old.argv
-    assert story.old_node is not None
-    assert node_of(story.here.redis_url, new.pid) == story.old_node
-
-
-def test_the_old_and_the_interim_worker_have_left(story: Story) -> None:
-    assert story.result.handed_over is not None
-    assert look_at(story.old.pid) is None
-    assert look_at(story.result.handed_over.pid) is None
-
-
-def test_the_result_says_what_was_done(story: Story) -> None:
-    assert story.result.proven
-    said = story.result.as_json()
-    assert said["old_pids"] == [story.old.pid]
-    assert said["handed_over"]["interim_pid"] not in (story.old.pid, *said["new_pids"])
-    assert 0 < said["handed_over"]["seconds"] < 60
-    assert story.result.plan.as_json()["handover"]["queues"] == ["default", "generation"]
-
-
-def test_nothing_of_it_stays_in_the_broker(story: Story) -> None:
-    assert story.result.plan.handover is not None
-    assert left_in_the_broker(story.here, story.result.plan.handover.name) == []
+    (new,) = here.mains()
+    assert [new.pid] == list(result.new_pids)
+    assert new.argv == old.argv
+    assert node_of(here.redis_url, new.pid) == node
+    assert result.proven
+    plan, handed = result.plan.handover, result.handed_over
+    assert plan is not None
+    assert handed is not None
+    assert (look_at(old.pid), look_at(handed.pid)) == (None, None)
+    assert left_in_the_broker(here, plan.name) == []
+    said = result.as_json()
+    assert said["old_pids"] == [old.pid]
+    assert said["handed_over"] == {"interim_pid": handed.pid, "seconds": round(handed.seconds, 2)}
+    assert result.plan.as_json()["handover"]["queues"] == ["default", "generation"]
 
 
 def left_in_the_broker(here: Installation, name: str) -> list[str]:
