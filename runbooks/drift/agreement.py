@@ -54,8 +54,8 @@ class Drift:
         verb = "hold" if len(self.processes) > 1 else "holds"
         said = "say" if self.against == "the files" else "holds"
         return (
-            f"{in_words(self.processes)} {verb} {self.key}={self.holds.value} ({self.holds.origin or 'origin unknown'}), "
-            f"{self.against} {said} {self.says.value} ({self.says.origin or 'origin unknown'})"
+            f"{in_words(self.processes)} {verb} {self.key}={_with_origin(self.holds)}, "
+            f"{self.against} {said} {_with_origin(self.says)}"
         )
 
 
@@ -142,19 +142,24 @@ def _equal(one: Setting, other: Setting) -> bool:
     return one.fingerprint == other.fingerprint
 
 
+def _with_origin(setting: Setting) -> str:
+    return f"{setting.value} ({setting.origin or 'origin unknown'})"
+
+
 def in_words(reports: Sequence[Report]) -> str:
-    """Processes as a part of a sentence: ``worker main 4711 with 2 pool children and api 4700``."""
+    """Processes as a part of a sentence: ``api 4700 and worker main 4711 with 2 pool children``."""
     mains = {report.pid for report in reports if report.role is Role.MAIN}
-    with_main = Counter(report.parent for report in reports if report.role is Role.CHILD and report.parent in mains)
+    children = Counter(report.parent for report in reports if report.role is Role.CHILD)
     named = [
-        report.label + (_children(with_main[report.pid]) if report.role is Role.MAIN else "")
+        report.label + (f" with {_children(children[report.pid])}" if children[report.pid] else "")
         for report in reports
-        if report.role is not Role.CHILD or report.parent not in mains
+        if report.role is not Role.CHILD
     ]
+    named += [f"{_children(count)} of worker main {main}" for main, count in children.items() if main not in mains]
     if len(named) > _NAMED:
         named = [*named[:_NAMED], f"{len(named) - _NAMED} more"]
     return " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
 
 
 def _children(count: int) -> str:
-    return f" with {count} pool child{'ren' if count > 1 else ''}" if count else ""
+    return f"{count} pool child{'ren' if count > 1 else ''}"

@@ -97,18 +97,18 @@ class Watch:
         self._shelf = Shelf(redis_url, app, patience=PATIENCE)
         self._env_target, self._files, self._uses = env_target, files, uses
 
-    def look(self, *, without: Callable[[Report], bool] = lambda _: False) -> View:
+    def look(self, keep: Callable[[list[Report]], list[Report]] = still_there) -> View:
         """Look now. Takes two round trips to the broker, and never longer than about a second.
 
         Args:
-            without: reports to leave out, such as one's own.
+            keep: which reports count; by default those of processes that are not known to have ended.
         """
         try:
             reading = self._shelf.read()
         except ReportsUnavailableError as error:
             why = f"{error.what} Nothing is known of the other processes."
             return View(Status.WARN, why, broker=error.what)
-        present = [report for report in still_there(reading.reports) if not without(report)]
+        present = keep(list(reading.reports))
         own = [report for report in present if report.env_target == self._env_target]
         strangers = tuple(report for report in present if report.env_target != self._env_target)
         files, problem = None, None

@@ -75,6 +75,15 @@ def _held(settings: Settings, name: str, origin: str | None) -> Held:
     return Held(variable_of(name), text_of(value), origin, public=value == Settings.model_fields[name].default)
 
 
+def layers_at_start() -> Layers:
+    """The six layers with the environment that this process was started with.
+
+    Raises:
+        UserError: the files cannot be read.
+    """
+    return load_settings(environ=_STARTED_WITH).layers
+
+
 def _keys() -> list[tuple[str, str]]:
     return [(name, name.replace("_", "-")) for name in Settings.model_fields]
 

@@ -21,6 +21,7 @@ from runbooks.genonaut.api.queue import CeleryQueue, JobQueue
 from runbooks.genonaut.api.routes import router
 from runbooks.genonaut.health import make_watch
 from runbooks.genonaut.holding import settings_in_use
+from runbooks.genonaut.startcheck import check_at_start, check_comfyui_beside
 from runbooks.genonaut.store import JobStore, prepare
 from runbooks.settings import current_settings, reloader
 
@@ -34,14 +35,15 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
     host.
 
     Raises:
-        UserError: the settings cannot be read, or the job store cannot be used.
+        UserError: the settings cannot be read, the job store cannot be used, or ``STRICT_CONFIG=1`` and something is
+            wrong with the configuration.
     """
-    broker = None
+    settings = None
     if store is None:
         settings = current_settings()
+        check_at_start(settings)
         prepare(settings.database_url)
         store = JobStore(settings.database_url)
-        broker = settings.broker_url
     if queue is None:
         from runbooks.genonaut.worker.queue_app import celery_app
 
@@ -50,11 +52,12 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
     app = FastAPI(title="Genonaut in miniature", docs_url=None, redoc_url=None, lifespan=_lifespan)
     app.state.store = store
     app.state.queue = queue
-    app.state.watch = None if broker is None else make_watch(broker)
+    app.state.settings = settings
+    app.state.watch = make_watch(settings.broker_url) if settings else None
     app.include_router(router)
     app.include_router(health_router)
-    if broker is not None:
-        report_settings(app, settings_in_use, name=NAME, redis_url=broker, version=VERSION)
+    if settings is not None:
+        report_settings(app, settings_in_use, name=NAME, redis_url=settings.broker_url, version=VERSION)
     if reloader() is not None:
         app.add_middleware(LookAtTheFiles)
     app.add_exception_handler(RequestValidationError, _request_refused)
@@ -65,6 +68,8 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    if app.state.settings is not None:
+        check_comfyui_beside(app.state.settings)
     yield
     app.state.store.close()
     if app.state.watch is not None:

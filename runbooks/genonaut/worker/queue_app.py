@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from typing import Any
 from urllib.parse import urlsplit
 
 from celery import Celery
-from celery.signals import worker_init
 
 from runbooks.drift.celery import report_settings
 from runbooks.errors import UserError
@@ -16,6 +14,7 @@ from runbooks.genonaut import NAME, VERSION
 from runbooks.genonaut.holding import settings_in_use
 from runbooks.genonaut.startup import exit_on_user_error
 from runbooks.genonaut.worker import GENERATION_QUEUE, RUN_JOB
+from runbooks.genonaut.worker.starting import prepare_at_start
 from runbooks.settings import current_settings
 
 celery_app: Celery
@@ -55,19 +54,11 @@ def _make_celery_app() -> Celery:
         # longest job (900 s): a shorter one runs it twice.
         broker_transport_options={"visibility_timeout": 3600},
     )
-    worker_init.connect(_prepare_store)
+    prepare_at_start()
     report_settings(app, settings_in_use, version=VERSION)
     sys.stdout.write(f"[Celery Worker] ComfyUI URL: {settings.comfyui_url}\n")
     sys.stdout.flush()
     return app
-
-
-def _prepare_store(**_: Any) -> None:
-    # In a worker alone, and before it forks; the connection that this takes is closed again.
-    from runbooks.genonaut.store import prepare
-
-    with exit_on_user_error():
-        prepare(current_settings().database_url)
 
 
 def _check_broker_url(url: str) -> None:

@@ -1,0 +1,205 @@
+"""What is wrong when a process starts: one warning for each problem, or, with ``STRICT_CONFIG=1``, no start.
+
+Nothing here delays a start that is not strict, apart from a look at the files. Whether ComfyUI answers is looked at
+beside the work, and with patience: a stack starts all its services at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runbooks.drift import look_at
+from runbooks.drift.comfy import Answerer, is_local, look_at_url
+from runbooks.drift.holdings import text_of
+from runbooks.drift.presence import has_ended
+from runbooks.drift.report import Report
+from runbooks.drift.reports import ReportsUnavailableError
+from runbooks.drift.showing import shown
+from runbooks.drift.whoami import machine
+from runbooks.errors import UserError
+from runbooks.genonaut.health import make_watch
+from runbooks.genonaut.holding import layers_at_start
+from runbooks.settings import Layer, Layers, Settings, Value
+from runbooks.settings.layers import variable_of
+
+logger = logging.getLogger(__name__)
+
+STRICT = "STRICT_CONFIG"
+WHICH = "runbooks/which-url-does-each-process-use.md"
+LAYERS = "architecture.md#six-layers-of-configuration"
+MOCK_UP = "runbooks/is-the-mock-up.md"
+SWITCH = "runbooks/switch-comfyui-and-mock.md"
+
+_PATIENCE = 0.4
+"""Seconds that ComfyUI gets for each step of an answer."""
+_STRICT_WAIT = 0.9
+"""Seconds that a strict start waits for ComfyUI in all."""
+_GRACE = 3.0
+"""Seconds that ComfyUI gets to come up beside us before it is missed, or twice what our own start took."""
+_EVERY = 0.3
+_COMFYUI = (Answerer.COMFYUI, Answerer.KERNIE_GEN, Answerer.GENONAUT_MOCK)
+
+# An env file on purpose above another one for the same target is a trap: who edits the lower one, changes nothing.
+_TRAPS = {
+    Layer.ENVIRONMENT: (Layer.ENV_SHARED, Layer.ENV_TARGET),
+    Layer.ENV_OVERRIDE: (Layer.ENV_SHARED, Layer.ENV_TARGET, Layer.ENVIRONMENT),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        what: one sentence without its full stop: key, both values, both origins.
+        page: the page to open, below ``docs/``.
+    """
+
+    what: str
+    page: str
+
+    def __str__(self) -> str:
+        return f"{self.what}. See {self.page}"
+
+
+def is_strict() -> bool:
+    """Whether a process with a problem shall not start."""
+    return os.environ.get(STRICT, "") not in ("", "0")
+
+
+def check_at_start(settings: Settings) -> None:
+    """Check before the work begins; with ``STRICT_CONFIG=1`` everything, else what takes no waiting.
+
+    Raises:
+        UserError: there is a problem, and the start is strict; one sentence for each.
+    """
+    problems = [*shadowed(layers_at_start()), *output_folder(settings), *others(settings.broker_url)]
+    if not is_strict():
+        _warn(problems)
+        return
+    problems += _with_patience(settings, lambda waited: waited > _STRICT_WAIT - _PATIENCE)
+    if problems:
+        raise UserError(
+            "\n".join(map(str, problems)),
+            f"\nNot started, because {STRICT} is set. Correct that, or start with {STRICT}=0.",
+        )
+
+
+def check_comfyui_beside(settings: Settings) -> None:
+    """Check in a thread whether ComfyUI answers, is one, and writes where pictures are looked for. Warns."""
+    if not is_strict():
+        threading.Thread(target=_check_comfyui, args=(settings,), name="check-comfyui", daemon=True).start()
+
+
+def shadowed(layers: Layers) -> Iterator[Problem]:
+    """Values of env files that a layer above hides, with another value: an edit there would change nothing."""
+    for key, values in sorted(layers.values.items()):
+        winner = values[-1]
+        for loser in reversed(values[:-1]):
+            hides = loser.origin.layer in _TRAPS.get(winner.origin.layer, ())
+            if hides and text_of(loser.value) != text_of(winner.value):
+                name = variable_of(key)
+                yield Problem(
+                    f"{name}={_shown(name, winner)} ({winner.origin}) hides {_shown(name, loser)} ({loser.origin})",
+                    LAYERS,
+                )
+                break
+
+
+def output_folder(settings: Settings) -> Iterator[Problem]:
+    """Whether the folder that pictures are looked for in is there and may be written: they are moved within it."""
+    folder = Path(settings.comfyui_output_dir)
+    if not folder.is_dir():
+        reason = "is no folder" if folder.exists() else "is not there"
+    elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        reason = "may not be written by this user"
+    else:
+        return
+    origin = _origin("comfyui-output-dir")
+    yield Problem(f"COMFYUI_OUTPUT_DIR={shown('COMFYUI_OUTPUT_DIR', str(folder))} ({origin}) {reason}", SWITCH)
+
+
+def others(broker_url: str) -> Iterator[Problem]:
+    """What the other processes of this target hold that is not what the files say."""
+    try:
+        watch = make_watch(broker_url)
+    except ReportsUnavailableError:
+        # No Redis. The start will say so in its own words.
+        return
+    try:
+        view = watch.look(keep=_running_others)
+    finally:
+        watch.close()
+    for drift in view.drifts:
+        if drift.matters:
+            yield Problem(str(drift), WHICH)
+
+
+def comfyui(settings: Settings) -> Problem | None:
+    """Look once whether ComfyUI answers, is one, and writes where pictures are looked for."""
+    seen = look_at_url(settings.comfyui_url, _PATIENCE)
+    url = f"COMFYUI_URL={shown('COMFYUI_URL', settings.comfyui_url)} ({_origin('comfyui-url')})"
+    if seen.who not in _COMFYUI:
+        return Problem(f"{url}: {seen.says}", MOCK_UP)
+    if seen.output is None or not is_local(settings.comfyui_url) or _same(seen.output, settings.comfyui_output_dir):
+        return None
+    folder = f"COMFYUI_OUTPUT_DIR={shown('COMFYUI_OUTPUT_DIR', settings.comfyui_output_dir)}"
+    return Problem(
+        f"{folder} ({_origin('comfyui-output-dir')}) does not belong to {url}, which writes to "
+        f"{shown('COMFYUI_OUTPUT_DIR', seen.output)}",
+        SWITCH,
+    )
+
+
+def _check_comfyui(settings: Settings) -> None:
+    view = look_at(os.getpid())
+    took = (datetime.now(UTC) - view.started).total_seconds() if view else 0.0
+    grace = max(_GRACE, 2 * took)
+    _warn(_with_patience(settings, lambda waited: waited > grace))
+
+
+def _with_patience(settings: Settings, is_over: Callable[[float], bool]) -> list[Problem]:
+    """The problem with ComfyUI, if there is one that lasts."""
+    began = time.monotonic()
+    while (problem := comfyui(settings)) is not None:
+        # A wrong folder does not mend itself; all else may still be coming up.
+        if problem.page == SWITCH or is_over(time.monotonic() - began):
+            return [problem]
+        time.sleep(_EVERY)
+    return []
+
+
+def _warn(problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        logger.warning("Configuration: %s", problem)
+
+
+def _running_others(reports: list[Report]) -> list[Report]:
+    """Without this process, what it has replaced, and what is about to leave."""
+    leaving = {(report.machine, report.pid) for report in reports if report.leaving}
+    gone = leaving | {(machine(), os.getpid())}
+    return [
+        report
+        for report in reports
+        if not {(report.machine, report.pid), (report.machine, report.parent)} & gone and not has_ended(report)
+    ]
+
+
+def _origin(key: str) -> str:
+    layers = layers_at_start()
+    return str(layers.effective(key).origin) if key in layers.values else "default"
+
+
+def _shown(name: str, value: Value) -> str:
+    return shown(name, text_of(value.value))
+
+
+def _same(one: str, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
