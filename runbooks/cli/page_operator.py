@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -48,7 +48,9 @@ class Operator:
         self._target = target
         self._yes = yes
         self._asks = can_ask() and not yes
-        self._out = Console(file=own_stdout(), highlight=False, soft_wrap=True)
+        # NO_COLOR is taken at its word here: nothing bold or dim either.
+        colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+        self._out = Console(file=own_stdout(), highlight=False, soft_wrap=True, color_system=colours)
         self._environ = terminal_environment(target.environ)
         self._redactor = Redactor(self._environ)
         self._redactor.learn(page.text)
@@ -94,11 +96,12 @@ class Operator:
             for sentence in left_behind(past):
                 self._print(sentence, "yellow")
         self._ask_secrets()
-        with RunRecord(runs_folder(), self._page.name, self._redactor, **self._about(choice, plan, begun)) as record:
-            try:
+        record = RunRecord(runs_folder(), self._page.name, self._redactor, **self._about(choice, plan, begun))
+        try:
+            with record:
                 return self._go(plan, record, begun)
-            finally:
-                self._conclude(record)
+        finally:
+            self._conclude(record)
 
     def _go(self, plan: Plan, record: RunRecord, begun: frozenset[str]) -> str:
         run = Run(self._page, plan, record, self._view(plan), self._redactor, begun)
@@ -190,10 +193,10 @@ def own_stdout() -> TextIO:
 
 def ask_on_terminal(question: str) -> str:
     """Ask a question. What was typed before it was there is no answer to it."""
-    sys.stdout.write(question)
-    sys.stdout.flush()
     if termios:
         termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    sys.stdout.write(question)
+    sys.stdout.flush()
     answer = sys.stdin.readline()
     if not answer:
         raise EOFError

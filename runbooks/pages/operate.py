@@ -107,7 +107,6 @@ class Run:
             UserError: the state of an earlier run cannot be restored.
             KeyboardInterrupt: the user interrupted it; what the steps left running has been ended.
         """
-        result = "failed"
         try:
             with (
                 Guard() as guard,
@@ -121,13 +120,11 @@ class Run:
             ):
                 result = self._forward(session)
         except KeyboardInterrupt:
-            result = "interrupted"
             if self._current:
                 output = "".join(self._heard)
                 self._write_end(self._current, "interrupted", output=output, error="interrupted")
             raise
-        finally:
-            self._record.write("end", result=result)
+        self._record.end(result)
         return result
 
     def _forward(self, session: Session) -> str:

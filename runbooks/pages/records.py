@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import psutil
@@ -47,6 +48,7 @@ class RunRecord:
 
     def __init__(self, folder: Path, page: str, redactor: Redactor, **about: Any) -> None:
         self._redactor = redactor
+        self._ended = False
         now = datetime.now(UTC)
         self.id = f"{now:%Y%m%dT%H%M%S}-{Path(page).stem}-{secrets.token_hex(2)}"
         self.path = folder / f"{self.id}.jsonl"
@@ -73,8 +75,17 @@ class RunRecord:
     def __enter__(self) -> RunRecord:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._ended:
+            self.end("interrupted" if kind and issubclass(kind, KeyboardInterrupt) else "failed")
         os.close(self._file)
+
+    def end(self, result: str) -> None:
+        """Write the last line. A run that is left by an error ends as failed, by Ctrl-C as interrupted."""
+        self._ended = True
+        self.write("end", result=result)
 
     def write(self, event: str, **data: Any) -> None:
         """Add a line, and have it on the disk."""

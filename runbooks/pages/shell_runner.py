@@ -75,6 +75,7 @@ class ShellRunner:
         self._script = self._status = -1
         self._count = 0
         self._gone = ""
+        self._is_busy = False
 
     def run(self, code: str, lines: Sequence[int], timeout: float, *, quiet: bool = False) -> Outcome:
         """Run commands and wait for them.
@@ -101,7 +102,9 @@ class ShellRunner:
         os.write(self._script, driver.encode())
         with open(output, "rb") as file:  # noqa: PTH123 - only so much of it
             with follow(file.fileno(), None if quiet else self._listener):
+                self._is_busy = True
                 code_seen, line_seen, stopped = self._wait(Path(output), timeout)
+                self._is_busy = False
             raw = plain_text(file.read(OUTPUT_LIMIT))
         text = re.sub(re.escape(self._folder) + r"/step-\d+", lambda _: self._page_name, raw)
         if stopped:
@@ -140,8 +143,9 @@ class ShellRunner:
             return
         for descriptor in (self._script, self._status):
             os.close(descriptor)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._bash.wait(_EXIT_TRAP_SECONDS)
+        if not self._is_busy:  # in a step that was interrupted it would not see the end of its script
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._bash.wait(_EXIT_TRAP_SECONDS)
         self._end(in_session(self._bash.pid))
         self._bash.wait()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,0 +1,346 @@
+"""``runbooks run`` as an operator drives it, in a real terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.support.terminal import COMMAND, Terminal
+from tests.support.waiting import wait_until
+
+PAGE = """
+    # Switch the lamp
+
+    ## Before you start
+
+    ```bash
+    export LAMP="${LAMP:-lamp.txt}"
+    ```
+
+    ## Steps
+
+    ### 1. Switch it on
+
+    This takes the **current** file.
+
+    ```{.bash .changes}
+    WHO=operator
+    echo on > "$LAMP"
+    ```
+
+    ### 2. See that it shines
+
+    ```bash
+    echo "$WHO sees: $(cat "$LAMP")"
+    ```
+
+    ```output
+    operator sees: on
+    ```
+
+    **If it is dark:** see whether [the mains](mains.md) are on.
+
+    ## Roll back
+
+    ```{.bash .rollback}
+    echo off > "$LAMP"
+    ```
+    """
+
+
+class Desk:
+    """A folder with pages, and an operator's environment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runs = folder / "state" / "runbooks" / "runs"
+        names = ("PATH", "HOME", "LANG", "TMPDIR", "USER")
+        self.environ = {name: os.environ[name] for name in names if name in os.environ}
+        self.environ |= {"TERM": "xterm-256color", "XDG_STATE_HOME": str(folder / "state"), "PYTHONUTF8": "1"}
+
+    def write(self, text: str, name: str = "page.md") -> None:
+        (self.folder / name).write_text(dedent(text).lstrip("\n"), "utf-8")
+
+    def terminal(self, *arguments: str, columns: int = 80, **variables: str) -> Terminal:
+        return Terminal(*arguments, cwd=self.folder, environ=self.environ | variables, columns=columns)
+
+    def without_terminal(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [COMMAND, *arguments],
+            cwd=self.folder,
+            env=self.environ | variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def lamp(self) -> str | None:
+        path = self.folder / "lamp.txt"
+        return path.read_text().strip() if path.exists() else None
+
+    def rows(self) -> list[dict[str, object]]:
+        newest = max(self.runs.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+        return [json.loads(line) for line in newest.read_text("utf-8").splitlines()]
+
+    def results(self) -> list[tuple[object, object]]:
+        return [(row["step"], row["result"]) for row in self.rows() if row["event"] == "ended"]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = Desk(tmp_path)
+    desk.write(PAGE)
+    return desk
+
+
+def test_a_change_waits_for_yes_and_the_roll_back_is_kept(desk: Desk) -> None:
+    with desk.terminal("run", "page") as terminal:
+        terminal.expect("LAMP=lamp.txt  (the page's default)")
+        terminal.expect("This takes the current file.")
+        terminal.expect("Run it? [y]es, [s]kip it, [n]o, stop here: ")
+        assert desk.lamp() is None
+        terminal.type("y\n")
+        terminal.expect("| operator sees: on")
+        terminal.expect("kept for a roll-back")
+        terminal.expect("Passed: 3 passed.")
+        assert terminal.end() == 0
+    assert desk.lamp() == "on"
+
+
+def test_no_stops_before_the_change(desk: Desk) -> None:
+    with desk.terminal("run", "page") as terminal:
+        terminal.expect("Run it?")
+        terminal.type("what?\n")
+        terminal.expect("Run it?")
+        terminal.type("n\n")
+        terminal.expect("Stopped: 1 passed.")
+        assert terminal.end() == 1
+    assert desk.lamp() is None
+
+
+def test_what_was_typed_before_the_question_is_no_answer(desk: Desk) -> None:
+    desk.write("```bash\nsleep 0.7; echo slept\n```\n\n```{.bash .changes}\necho on > lamp.txt\n```\n")
+    with desk.terminal("run", "page") as terminal:
+        terminal.expect("sleep 0.7")
+        terminal.type("y\ny\n")
+        terminal.expect("Run it?")
+        terminal.type("n\n")
+        assert terminal.end() == 1
+    assert desk.lamp() is None
+
+
+def test_a_failing_step_shows_both_texts_and_the_page_s_advice_and_is_tried_again(desk: Desk) -> None:
+    with desk.terminal("run", "page", LAMP="/dev/null") as terminal:
+        terminal.expect("Run it?")
+        terminal.type("y\n")
+        terminal.expect("- operator sees: on")
+        terminal.expect("+ operator sees:")
+        terminal.expect("If it is dark: see whether the mains (mains.md) are on.")
+        terminal.expect("What now? [r] try it again, [s] skip it, [b] roll back what was done, [q] stop here: ")
+        terminal.type("r\n")
+        terminal.expect("What now?")
+        terminal.type("s\n")
+        terminal.expect("Failed: 2 passed, 1 skipped.")
+        assert terminal.end() == 1
+    ended = [row for row in desk.rows() if row["event"] == "ended"]
+    assert [row["result"] for row in ended] == ["passed", "passed", "failed", "failed", "skipped"]
+    assert "skipped after" in str(ended[-1]["error"])
+
+
+def test_a_retry_after_a_step_that_ended_the_shell_has_what_the_steps_before_had_set(desk: Desk) -> None:
+    desk.write(PAGE.replace('echo "$WHO sees', 'test -e cured || exit 3\n    echo "$WHO sees'))
+    with desk.terminal("run", "page") as terminal:
+        terminal.expect("Run it?")
+        terminal.type("y\n")
+        terminal.expect("the step ended the shell (exit code 3)")
+        (desk.folder / "cured").touch()
+        terminal.expect("What now?")
+        terminal.type("r\n")
+        terminal.expect("ended the page's shell")
+        terminal.expect("| operator sees: on")
+        assert terminal.end() == 0
+
+
+def test_roll_back_runs_the_page_s_own_steps_and_asks_for_each(desk: Desk) -> None:
+    desk.write(PAGE.replace("operator sees: on", "operator sees: green"))
+    with desk.terminal("run", "page") as terminal:
+        terminal.expect("Run it?")
+        terminal.type("y\n")
+        terminal.expect("What now?")
+        terminal.type("b\n")
+        terminal.expect("This step rolls back. Run it?")
+        assert desk.lamp() == "on"
+        terminal.type("y\n")
+        terminal.expect("Rolled back: 3 passed, 1 failed.")
+        assert terminal.end() == 1
+    assert desk.lamp() == "off"
+
+
+def test_after_kill_9_the_next_run_says_what_is_half_done_and_goes_on(desk: Desk) -> None:
+    desk.write(PAGE.replace("echo on >", "echo $$ > pid; test -e cured || sleep 600\n    echo on >"))
+    with desk.terminal("run", "page", "--yes") as terminal:
+        wait_until((desk.folder / "pid").exists, 20, "the step has begun")
+        terminal.expect("sleep 600")
+        bash = int(wait_until(lambda: (desk.folder / "pid").read_text().strip(), 5, "the shell has said its pid"))
+        children = psutil.Process(bash).children(recursive=True)
+        terminal.kill()
+    wait_until(lambda: not psutil.pid_exists(bash), 20, "the shell is gone")
+    wait_until(lambda: not any(child.is_running() for child in children), 20, "what it ran is gone")
+    assert [row["event"] for row in desk.rows()] == ["run", "began", "ended", "began"]
+
+    (desk.folder / "cured").touch()
+    with desk.terminal("run", "page") as terminal:
+        terminal.expect("it was killed in step 1-switch-it-on[bash]")
+        terminal.expect("Left half done: 1-switch-it-on[bash].")
+        terminal.expect("Run it?")
+        terminal.type("\x03")
+        assert terminal.end() == 130
+    listed = desk.without_terminal("history", "--json")
+    assert [run["result"] for run in json.loads(listed.stdout)["runs"]] == ["interrupted", "killed"]
+
+
+def test_resume_replays_what_changes_nothing_and_sets_what_the_changes_had_set(desk: Desk) -> None:
+    blocking = 'test -e cured || sleep 600\n    echo "$WHO sees'
+    desk.write(PAGE.replace('echo "$WHO sees', blocking))
+    with desk.terminal("run", "page", "--yes") as terminal:
+        terminal.expect("Step 3")
+        terminal.expect("sleep 600")
+        wait_until(lambda: desk.rows()[-1]["event"] == "began" and len(desk.rows()) == 6, 20, "the step has begun")
+        terminal.kill()
+    (desk.folder / "lamp.txt").write_text("on\n")
+    (desk.folder / "cured").touch()
+    with desk.terminal("run", "page", "--resume") as terminal:
+        terminal.expect("Ran step 1 again for what it sets")
+        terminal.expect("Step 2 left out (done by the run before)")
+        terminal.expect("| operator sees: on")
+        terminal.expect("Passed: 1 passed.")
+        assert terminal.end() == 0
+
+
+def test_ctrl_c_in_a_shell_step_ends_it_and_what_it_started(desk: Desk) -> None:
+    desk.write("```bash\necho one\nsleep 600 & echo $! > pid\nwait\n```\n")
+    with desk.terminal("run", "page") as terminal:
+        terminal.expect("| one")
+        pid = int(wait_until(lambda: (desk.folder / "pid").read_text().strip(), 5, "the child has begun"))
+        terminal.type("\x03")
+        terminal.expect("Interrupted: ")
+        terminal.expect("runbooks history")
+        assert terminal.end() == 130
+    wait_until(lambda: not psutil.pid_exists(pid), 10, "the child is gone")
+    assert desk.results() == [("top[bash]", "interrupted")]
+    assert desk.rows()[-2]["output"] == "one\n"
+    assert list(desk.runs.glob("*.xml"))
+
+
+def test_ctrl_c_in_a_python_step_ends_it_and_what_it_started(desk: Desk) -> None:
+    code = (
+        "import subprocess, time\nchild = subprocess.Popen(['sleep', '600'])\nprint('pid', child.pid)\ntime.sleep(600)"
+    )
+    desk.write(f"```python\n{code}\n```\n")
+    with desk.terminal("run", "page") as terminal:
+        terminal.expect("| pid ")
+        terminal.expect("\n")
+        terminal.type("\x03")
+        terminal.expect("Interrupted: ")
+        assert terminal.end() == 130
+    pid = int(str(desk.rows()[-2]["output"]).split()[1])
+    wait_until(lambda: not psutil.pid_exists(pid), 10, "the child is gone")
+
+
+def test_a_lost_terminal_ends_the_run_and_its_children(desk: Desk) -> None:
+    desk.write("```bash\nsleep 600 & echo $! > pid\necho on\nwait\n```\n")
+    with desk.terminal("run", "page") as terminal:
+        terminal.expect("| on")
+        pid = int((desk.folder / "pid").read_text())
+        terminal.hang_up()
+        terminal.process.wait(20)
+    wait_until(lambda: not psutil.pid_exists(pid), 10, "the child is gone")
+    assert desk.rows()[-1]["result"] == "interrupted"
+
+
+def test_what_nohup_started_outlives_the_run(desk: Desk) -> None:
+    desk.write("```bash\nnohup sleep 600 > /dev/null 2>&1 &\necho $! > pid\n```\n")
+    with desk.terminal("run", "page") as terminal:
+        assert terminal.end() == 0
+    process = psutil.Process(int((desk.folder / "pid").read_text()))
+    assert process.name() == "sleep"
+    process.kill()
+
+
+def test_the_terminal_is_left_as_it_was(desk: Desk) -> None:
+    desk.write(
+        "```python\nimport os, termios\ntty = os.open('/dev/tty', os.O_RDWR)\nmode = termios.tcgetattr(tty)\n"
+        "mode[3] &= ~termios.ECHO\ntermios.tcsetattr(tty, 0, mode)\nprint('\\x1b[31m\\x1b[?25l\\x0e')\n```\n"
+    )
+    with desk.terminal("run", "page", TERM="xterm", NO_COLOR="1") as terminal:
+        before = terminal.settings()
+        assert terminal.end() == 0
+        assert terminal.settings() == before
+    assert "\x1b" not in terminal.seen
+    assert "\x0e" not in terminal.seen
+
+
+@pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_there_is_colour_only_where_it_is_wanted(desk: Desk, variables: dict[str, Any], coloured: bool) -> None:
+    with desk.terminal("run", "page", "--dry-run", **variables) as terminal:
+        assert terminal.end() == 0
+    assert ("\x1b[" in terminal.seen) is coloured
+
+
+def test_prose_is_wrapped_to_a_narrow_terminal_and_code_is_not_broken(desk: Desk) -> None:
+    text = "A word and another word. " * 8
+    desk.write(f"# Narrow\n\n{text}\n\n```bash\necho {'x' * 60}\n```\n")
+    with desk.terminal("run", "page", columns=40, NO_COLOR="1") as terminal:
+        assert terminal.end() == 0
+    prose = [line for line in terminal.seen.splitlines() if "word" in line]
+    assert len(prose) > 4
+    assert max(map(len, prose)) < 40
+    assert f"$ echo {'x' * 60}\n" in terminal.seen
+
+
+def test_a_secret_is_asked_for_and_never_echoed(desk: Desk) -> None:
+    desk.write('---\nsecrets:\n  PASSPORT: Number of the passport\n---\n```bash\necho "it is $PASSPORT"\n```\n')
+    with desk.terminal("run", "page") as terminal:
+        terminal.expect("Number of the passport: ")
+        terminal.type("X12345\n")
+        terminal.expect("| it is ****")
+        assert terminal.end() == 0
+    assert "X12345" not in terminal.seen
+
+
+def test_without_a_terminal_a_change_is_refused_before_anything_runs(desk: Desk) -> None:
+    done = desk.without_terminal("run", "page")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "1 step of this page would change something, and there is no terminal to ask on.\n"
+        "Say yes to all with --yes, or only look with --only-checks.\n"
+    )
+    assert not desk.runs.exists()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running(tmp_path: Path) -> Iterator[None]:
+    """Every process that a test started in its folder has ended."""
+    yield
+
+    def left() -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if Path(process.cwd()).is_relative_to(tmp_path):
+                    found.append(process)
+            except (psutil.Error, OSError):
+                continue
+        return found
+
+    wait_until(lambda: not left(), 20, "everything that was started in the test's folder has ended")
