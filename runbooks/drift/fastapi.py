@@ -8,14 +8,18 @@ report_settings(app, get_settings, name="shop")
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 
 from runbooks.drift.adapters import Source, look
+from runbooks.drift.health import Status, View, Watch
+from runbooks.drift.healthjson import MEDIA_TYPE, checks_of, health_json, status_code, wants_health_json, worst
 from runbooks.drift.pulse import EventLoop, Pulse
 from runbooks.drift.report import Role
 from runbooks.drift.reporter import EVERY, Identity, Reporter
@@ -29,9 +33,14 @@ def report_settings(
     name: str,
     redis_url: str | None = None,
     version: str | None = None,
+    now: Callable[[], Any] | None = None,
+    path: str | None = "/health/configuration",
     every: float = EVERY,
 ) -> None:
-    """Have every process that serves an application report the settings that it really uses.
+    """Have every process that serves an application report the settings that it really uses, and show what all report.
+
+    ``GET /health/configuration`` lists all processes of the application, workers included, with their settings and
+    whether they agree; as ``application/health+json`` where a client accepts that. Drift is a warning and HTTP 200.
 
     Args:
         app: the application; not yet started.
@@ -42,6 +51,9 @@ def report_settings(
         redis_url: where reports are kept; by default what the settings, or else the environment, call
             ``celery_broker_url``, ``broker_url`` or ``redis_url``.
         version: of the application.
+        now: reads the settings anew without keeping them, such as the class of ``pydantic-settings`` itself. Then
+            processes are compared with what one would get that is started now, and not only with each other.
+        path: where that is served; None for nowhere.
         every: seconds between two words of a process.
     """
     inner = app.router.lifespan_context
@@ -58,6 +70,35 @@ def report_settings(
                 await asyncio.to_thread(_end, pulse, reporter)
 
     app.router.lifespan_context = lifespan
+    if path is not None:
+        _serve(app, path, name, lambda: redis_url or find_redis(source), now)
+
+
+def _serve(app: FastAPI, path: str, name: str, address: Callable[[], str | None], now: Source | None) -> None:
+    @cache
+    def watch() -> Watch | None:
+        url = address()
+        files = None if now is None else lambda: snapshot.held if (snapshot := look(now)) else ()
+        target = os.environ.get("ENV_TARGET")
+        return Watch(url, name, env_target=target, files=files, needs_worker=False) if url else None
+
+    @app.get(path, include_in_schema=False)
+    def configuration(request: Request) -> Response:
+        """What every process of the application runs with, and whether they agree."""
+        found = watch()
+        view = found.look() if found else View(Status.WARN, "", broker="No Redis server is named that keeps reports.")
+        checks = list(checks_of(view))
+        if wants_health_json(request.headers.get("accept", "")):
+            body = health_json(checks, serviceId=name)
+            return json_response(body, status_code(worst(checks)), MEDIA_TYPE)
+        return json_response(view.as_json())
+
+
+def json_response(body: Any, status: int = 200, media_type: str = "application/json") -> Response:
+    """An answer of this moment, for nobody to keep."""
+    # The answer for a thousand processes is large, and FastAPI's own way there is ten times as long.
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(text, status, media_type=media_type, headers={"Cache-Control": "no-store"})
 
 
 def find_redis(source: Source) -> str | None:

@@ -81,6 +81,7 @@ class Watch:
         env_target: str | None = None,
         files: Callable[[], Iterable[Held]] | None = None,
         uses: Uses = lambda _report, _key: True,
+        needs_worker: bool = True,
     ) -> None:
         """Nothing is looked at yet.
 
@@ -90,12 +91,13 @@ class Watch:
             env_target: only processes of this target are compared.
             files: what a process would get that is started now; raises ``UserError`` when that cannot be told.
             uses: whether a process does anything with a key.
+            needs_worker: whether it is worth a warning that no worker reports.
 
         Raises:
             ReportsUnavailableError: the broker is no Redis server.
         """
         self._shelf = Shelf(redis_url, app, patience=PATIENCE)
-        self._env_target, self._files, self._uses = env_target, files, uses
+        self._env_target, self._files, self._uses, self._needs_worker = env_target, files, uses, needs_worker
 
     def look(self, keep: Callable[[list[Report]], list[Report]] = still_there) -> View:
         """Look now. Takes two round trips to the broker, and never longer than about a second.
@@ -119,6 +121,8 @@ class Watch:
                 problem = f"The files cannot be read: {without_values(error.what)}"
         comparison = compare_reports(own, reading.salt.id if reading.salt else "", files, self._uses)
         words = list(_words(own, comparison, problem))
+        if self._needs_worker and not any(report.role is Role.MAIN for report in own):
+            words.append("No worker reports.")
         return View(
             Status.WARN if words else Status.PASS,
             " ".join(words),
@@ -156,8 +160,6 @@ def _words(reports: list[Report], comparison: Comparison, problem: str | None) -
             yield f"{_begin(report.label)}: no word since {report.last_word:%H:%M:%S} UTC ({report.age:.0f} s)."
         if report.problem:
             yield f"{_begin(report.label)}: {report.problem}."
-    if not any(report.role is Role.MAIN for report in reports):
-        yield "No worker reports."
 
 
 def _begin(text: str) -> str:

@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 
 EVERY = 2.0
 """Seconds between two words of a process."""
-_REST = 5.0
-"""Seconds for which a broker that has not answered is left alone."""
+_REST = 2.5
+"""Beats for which a broker that has not answered is left alone."""
 _CLOCK_JUMP = 1.0
 """Seconds by which clocks may drift apart before it counts."""
 
@@ -166,7 +166,7 @@ class Reporter:
         return self._ahead
 
     def _fail(self, error: Exception) -> None:
-        self._rest_until = time.monotonic() + _REST
+        self._rest_until = time.monotonic() + _REST * self.identity.every
         if not self._failing and self.identity.role is not Role.CHILD:
             what = error.what if isinstance(error, ReportsUnavailableError) else type(error).__name__
             logger.warning("The settings of this process are not reported for now: %s", what)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -22,16 +23,23 @@ def machine() -> str:
 
 
 def start_mark(pid: int) -> str | None:
-    """When a process of this machine was started, as no clock that is set anew can change; None when it has ended."""
+    """When a process of this machine was started, as no clock that is set anew can change; None when it has ended.
+
+    A zombie has ended, and only waits to be collected.
+    """
+    if sys.platform != "linux":
+        try:
+            process = psutil.Process(pid)
+            return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.0f}"
+        except psutil.Error:
+            return None
     try:
-        # Clock ticks since the machine was started. The name before it, in brackets, may hold anything.
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        # Its name stands before this, in brackets, and may hold anything.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
-        pass
-    try:
-        return f"{psutil.Process(pid).create_time():.0f}"
-    except psutil.Error:
         return None
+    # Clock ticks since the machine was started.
+    return None if fields[0] in "ZX" else fields[19]
 
 
 def name_of(pid: int) -> str:

@@ -57,7 +57,7 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
     app.include_router(router)
     app.include_router(health_router)
     if settings is not None:
-        report_settings(app, settings_in_use, name=NAME, redis_url=settings.broker_url, version=VERSION)
+        report_settings(app, settings_in_use, name=NAME, redis_url=settings.broker_url, version=VERSION, path=None)
     if reloader() is not None:
         app.add_middleware(LookAtTheFiles)
     app.add_exception_handler(RequestValidationError, _request_refused)

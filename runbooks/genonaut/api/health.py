@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import DBAPIError
 
 from runbooks.drift import redact_text
+from runbooks.drift.fastapi import json_response
 from runbooks.drift.health import Status, View, Watch
 from runbooks.drift.healthjson import MEDIA_TYPE, Check, checks_of, health_json, status_code, wants_health_json, worst
 from runbooks.genonaut import NAME, VERSION
@@ -48,7 +48,7 @@ def health(request: Request) -> Response:
         "timestamp": utc_now().isoformat(timespec="microseconds"),
         "error": database.error,
     }
-    return _json(body | (_configuration(view) if view else {}))
+    return json_response(body | (_configuration(view) if view else {}))
 
 
 @router.get("/livez")
@@ -76,13 +76,7 @@ def _answer(request: Request, checks: Iterable[Check], **more: Any) -> Response:
     checks = list(checks)
     media_type = MEDIA_TYPE if wants_health_json(request.headers.get("accept", "")) else "application/json"
     body = health_json(checks, serviceId=NAME, releaseId=VERSION, **more)
-    return _json(body, status_code(worst(checks)), media_type)
-
-
-def _json(body: Any, status: int = 200, media_type: str = "application/json") -> Response:
-    # The answer for a thousand processes is large, and FastAPI's own way there is ten times as long.
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(text, status, media_type=media_type, headers={"Cache-Control": "no-store"})
+    return json_response(body, status_code(worst(checks)), media_type)
 
 
 def _ask_database(request: Request) -> _Database:
