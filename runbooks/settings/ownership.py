@@ -16,6 +16,9 @@ from runbooks.settings.layers import Layer, Layers
 OWNED = "CONFIG_RELOAD_OWNED"
 """Names and digests of what the files own: after SIGHUP a worker begins again with the environment that it had."""
 
+# What they were before a Makefile put a file's value over them cannot be known, and no process does without them.
+_NEVER_TAKEN_AWAY = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TMPDIR"})
+
 
 class Ownership:
     """The environment of this process, divided, and kept as that of a process that is started now.
@@ -47,6 +50,9 @@ class Ownership:
 
         As ``load_dotenv`` does at the start: ``env/.env`` wins over what was exported, the other two do not. What the
         application has set itself meanwhile is left alone.
+
+        Raises:
+            ValueError: the environment cannot hold a value; those before it are in place.
         """
         given = {
             name: str(value.value)
@@ -57,12 +63,19 @@ class Ownership:
             ours = self._given.get(name, self.exported.get(name))
             if self._environ.get(name) == ours:
                 self._put(name, given.get(name, self.exported.get(name)))
-        self._given = given
+            self._note(name, given.get(name))
         self._environ[OWNED] = json.dumps({name: _digest(text) for name, text in sorted(given.items())})
+
+    def _note(self, name: str, text: str | None) -> None:
+        if text is None:
+            self._given.pop(name, None)
+        else:
+            self._given[name] = text
 
     def _put(self, name: str, text: str | None) -> None:
         if text is None:
-            self._environ.pop(name, None)
+            if name not in _NEVER_TAKEN_AWAY:
+                self._environ.pop(name, None)
         elif self._environ.get(name) != text:
             self._environ[name] = text
 

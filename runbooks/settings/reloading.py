@@ -178,7 +178,12 @@ class Reloader:
             self.next_look = time.monotonic() + self._settle
             return
         self._seen = signature
-        if loaded is None:
+        if loaded is not None:
+            try:
+                self._ownership.follow(loaded.layers)
+            except ValueError:
+                problem = "a value cannot stand in the environment of this process."
+        if loaded is None or problem is not None:
             self._refuse(problem or "")
         else:
             self._remember(signature)
@@ -220,7 +225,6 @@ class Reloader:
 
     def _take_up(self, loaded: Loaded) -> None:
         before = self.state
-        self._ownership.follow(loaded.layers)
         now = _with_start_values(loaded, self._start)
         changed = [
             name for name in Settings.model_fields if getattr(now.settings, name) != getattr(self.settings, name)
@@ -249,14 +253,18 @@ def _tell(before: ReloadState, now: ReloadState, changed: Iterable[str]) -> None
         logger.info("Settings changed: %s", ", ".join(named))
     elif before.problem:
         logger.info("The settings files are in order again.")
-    for edit in now.pending_restart:
-        if edit not in before.pending_restart:
-            logger.warning("%s was edited and needs a restart: this process keeps what it started with.", edit)
-    for edit in now.shadowed:
-        if edit not in before.shadowed:
-            logger.warning(
-                "%s: the edit is shadowed by the exported %s, which this process keeps.", edit.origin, edit.variable
-            )
+    for edit in _new(now.pending_restart, before.pending_restart):
+        logger.warning("%s was edited and needs a restart: this process keeps what it started with.", edit)
+    for edit in _new(now.shadowed, before.shadowed):
+        logger.warning(
+            "%s: the edit is shadowed by the exported %s, which this process keeps.", edit.origin, edit.variable
+        )
+
+
+def _new(now: Iterable[Edit], before: Iterable[Edit]) -> list[Edit]:
+    # Another line alone is not another edit.
+    told = {(edit.variable, edit.says) for edit in before}
+    return [edit for edit in now if (edit.variable, edit.says) not in told]
 
 
 def _with_start_values(loaded: Loaded, start: Loaded) -> Loaded:

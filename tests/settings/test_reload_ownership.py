@@ -55,7 +55,7 @@ def test_an_edit_shadowed_by_an_exported_variable_is_named_once_and_not_obeyed(
     installation.target.write_text(f"COMFYUI_URL={NEW}\n")
     assert wait_for_shadow(reloader) == ["COMFYUI_URL (env/.env.local-demo:1)"]
     assert reloader.current().comfyui_url == SHELL
-    installation.target.write_text(f"COMFYUI_URL={NEW}\nCOMFYUI_TIMEOUT=7\n")
+    installation.target.write_text(f"# One line further down.\nCOMFYUI_URL={NEW}\nCOMFYUI_TIMEOUT=7\n")
     wait_until(lambda: reloader.current().comfyui_timeout == 7, 10, "the other edit to be in force")
     assert reloader.current().comfyui_url == SHELL
     assert installation.environ["COMFYUI_URL"] == SHELL
@@ -150,6 +150,41 @@ def test_what_the_application_has_set_itself_is_left_alone(installation: Install
     installation.override.write_text("HF_HOME=/two\nCOMFYUI_TIMEOUT=7\n")
     wait_until(lambda: reloader.current().comfyui_timeout == 7, 10, "the edit to be in force")
     assert installation.environ["HF_HOME"] == "/set/by/the/application"
+
+
+def test_the_path_is_not_taken_away_with_its_line(installation: Installation) -> None:
+    installation.shared.write_text("PATH=/bin\n")
+    installation.environ["PATH"] = "/bin"
+    reloader = installation.start()
+    installation.shared.write_text("COMFYUI_TIMEOUT=7\n")
+    wait_until(lambda: reloader.current().comfyui_timeout == 7, 10, "the edit to be in force")
+    assert installation.environ["PATH"] == "/bin"
+
+
+class AsciiOnly(dict[str, str]):
+    """An environment under a locale that cannot spell everything."""
+
+    def __setitem__(self, name: str, text: str) -> None:
+        text.encode("ascii")
+        super().__setitem__(name, text)
+
+
+def test_a_value_that_the_environment_cannot_hold_is_refused(installation: Installation) -> None:
+    installation.environ = AsciiOnly()
+    for name in "ABCDEFGHIJ":
+        installation.override.write_text(installation.override.read_text() + f"{name}=1\n")
+    reloader = installation.start()
+    good = reloader.current()
+    installation.override.write_text(installation.override.read_text().replace("=1", "=2"))
+    installation.target.write_text("COMFYUI_OUTPUT_DIR=/srv/Bildausgabe/grün\n")
+    wait_until(lambda: reloader.look().problem, 10, "the reloader to see a problem")
+    assert "cannot stand in the environment" in (reloader.state.problem or "")
+    assert reloader.current() is good
+    installation.override.write_text(installation.override.read_text().replace("=2", "=3"))
+    installation.target.write_text("COMFYUI_OUTPUT_DIR=/srv/green\n")
+    wait_until(lambda: reloader.current().comfyui_output_dir == "/srv/green", 10, "the mended edit to be in force")
+    # Some of the refused edit was in place before it was found out.
+    assert {installation.environ[name] for name in "ABCDEFGHIJ"} == {"3"}
 
 
 def test_a_value_that_uses_itself_does_not_grow_with_every_reload(installation: Installation) -> None:
