@@ -12,6 +12,7 @@ from runbooks.doctor.apis import Api, find_apis
 from runbooks.doctor.model import Diagnosis, Subject
 from runbooks.doctor.of_processes import Commands, broker_keys, is_reached, of_api, of_presence, of_worker
 from runbooks.doctor.of_services import of_broker, of_comfyui, of_listening, of_output
+from runbooks.doctor.reported import Reports, read_all
 from runbooks.drift import ancestors, words_of_files
 from runbooks.drift import findings as kinds
 from runbooks.drift.atonce import Asked
@@ -29,17 +30,22 @@ from runbooks.workers.log import LogPart, output_of, where_it_logs
 
 PATIENCE = 0.9
 """Seconds in which everything that is asked has to answer."""
+NAME = "genonaut"
+"""Name under which Genonaut's processes report."""
 _LOG_END = 8 << 20
 """Bytes at the end of a log that are read."""
 
 
-def examine(root: Path | None = None, env_target: str = "local-demo", *, app: str = DEFAULT_APP) -> Diagnosis:
+def examine(
+    root: Path | None = None, env_target: str = "local-demo", *, app: str = DEFAULT_APP, name: str = NAME
+) -> Diagnosis:
     """Look at an installation, its processes, broker and ComfyUI, for about a second at most.
 
     Args:
         root: the folder with ``config/`` and ``env/``; see ``installation_root`` for the default.
         env_target: such as ``local-demo``.
         app: the Celery application as given to ``-A``.
+        name: under which the application reports its settings, if it does.
 
     Raises:
         UserError: that folder is no installation, there is no such target, or this system does not tell of processes.
@@ -50,18 +56,19 @@ def examine(root: Path | None = None, env_target: str = "local-demo", *, app: st
     if broken:
         diagnosis = Diagnosis(root, env_target, tuple(broken), redactor=Redactor(_without_folders(os.environ)))
     else:
-        diagnosis = _Examination(read_layers(root, env_target, {}), app).run()
+        diagnosis = _Examination(read_layers(root, env_target, {}), app, name).run()
     return replace(diagnosis, seconds=time.monotonic() - began)
 
 
 class _Examination:
     """One look at an installation whose files can be read."""
 
-    def __init__(self, layers: Layers, app: str) -> None:
+    def __init__(self, layers: Layers, app: str, name: str) -> None:
         self.layers = layers
         self.words: Mapping[str, Value] = words_of_files(layers)
         self.commands = Commands(layers, app)
-        self._app = app
+        self._app, self._name = app, name
+        self._reports = Reports()
         self._deadline = time.monotonic() + PATIENCE
         self._asked: dict[str, Asked[Seen]] = {}
 
@@ -71,8 +78,10 @@ class _Examination:
         self._ask(url)
         broker_url = broker_of({}, self.layers) or str(Settings.model_fields["redis_url"].default)
         broker = Asked(lambda: look_at_broker(broker_url))
+        reports = Asked(lambda: read_all(broker_url, self._name))
         found = find_workers(self.layers.env_target, self.layers.root, app=self._app)
         apis = find_apis(self.layers, self._api_port())
+        self._reports = reports.answer(self._deadline) or Reports()
         workers = [self._worker(worker) for worker in found.workers]
         for subject in workers:
             held = subject.key("COMFYUI_URL")
@@ -101,14 +110,16 @@ class _Examination:
 
     def _worker(self, worker: Worker) -> Subject:
         process = worker.process
-        told = _told_by_log(worker, self.layers.root)
+        reported = self._reports.told_by(process.pid, self.words)
+        told = {**_told_by_log(worker, self.layers.root), **reported}
         keys = judge(process, self.layers, above=ancestors(process), told=told)
-        return Subject("worker", process, process.started, tuple(keys))
+        return Subject("worker", process, process.started, tuple(keys), bool(reported))
 
     def _api(self, api: Api) -> Subject:
         read = api.serving.started
-        keys = judge(api.main, self.layers, started=read, above=ancestors(api.main))
-        return Subject("api", api.main, read, tuple(keys))
+        told = self._reports.told_by(api.serving.pid, self.words)
+        keys = judge(api.main, self.layers, started=read, above=ancestors(api.main), told=told)
+        return Subject("api", api.main, read, tuple(keys), bool(told))
 
     def _of_workers(
         self, found: Found, subjects: list[Subject], broker: BrokerSeen, seen: Mapping[str, Seen]

@@ -151,5 +151,4 @@ def _folder_of(seen: Seen) -> Path | None:
     if seen.who is not Answerer.COMFYUI:
         return None
     listener = listener_on(port_of(seen.url) or 0)
-    argv = listener.argv if listener is not None else seen.argv
-    return output_of_real(argv, listener.cwd if listener is not None else None)
+    return output_of_real(seen.argv, listener.cwd if listener is not None else None)

@@ -23,7 +23,7 @@ class Asked(Generic[T]):
         self._thread.start()
 
     def answer(self, deadline: float) -> T | None:
-        """The answer; None when there is none at ``deadline`` (of ``time.monotonic``), or the question failed."""
+        """The answer; None when there is none at ``deadline`` (of ``time.monotonic``)."""
         self._thread.join(max(0.0, deadline - time.monotonic()))
         return self._found[0] if self._found else None
 

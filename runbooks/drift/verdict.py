@@ -91,7 +91,7 @@ class KeyVerdict:
     def as_json(self) -> dict[str, Any]:
         """Plain values for ``--json``, as they may be shown."""
         return {
-            "key": self.variable,
+            "variable": self.variable,
             "holds": shown(self.variable, self.holds),
             "says": shown(self.variable, self.says),
             "origin": self.origin,
@@ -133,7 +133,7 @@ def judge(
         layers: what the files say now.
         started: when it read the files, if that was not when ``process`` was started.
         above: its ancestors, nearest first; one with the same variable shows that it was exported.
-        told: what the process says itself; it counts more than what is concluded from outside.
+        told: what the process says itself. What is certain counts more than what is concluded from outside.
 
     Raises:
         UserError: an env file cannot be read.
@@ -157,7 +157,9 @@ class _Case:
         holds, agreement, certainty, why = holding.holds, holding.agreement, holding.certainty, holding.why
         source, held_from = self._source(holding)
         said = self.told.get(holding.variable)
-        if said is not None and certainty is not Certainty.CERTAIN:
+        if said is not None and certainty is Certainty.CERTAIN and same_value(said.value, holds or "", self.environ):
+            why = f"{why}, and {said.by} says so too"
+        elif said is not None and (said.certainty is Certainty.CERTAIN or agreement is Agreement.UNKNOWN):
             same = same_value(said.value, holding.says or "", self.environ)
             holds, agreement = said.value, Agreement.SAME if same else Agreement.DIFFERS
             certainty, why = said.certainty, f"{said.by} says so"
