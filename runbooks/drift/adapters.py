@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -148,9 +149,10 @@ def _attributes(settings: Any) -> Iterator[tuple[str, Any]]:
         names = [field.name for field in dataclasses.fields(settings)]
     else:
         names = [name for name in dir(settings) if not name.startswith("_")]
+    owner = settings if isinstance(settings, type) else type(settings)
     for name in names:
         # A property may do anything; it is no place where a value is kept.
-        if isinstance(getattr(type(settings), name, None), property):
+        if isinstance(inspect.getattr_static(owner, name, None), property):
             continue
         value = getattr(settings, name, None)
         if not callable(value):

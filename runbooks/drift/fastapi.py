@@ -74,11 +74,13 @@ def report_settings(
         _serve(app, path, name, lambda: redis_url or find_redis(source), now)
 
 
-def _serve(app: FastAPI, path: str, name: str, address: Callable[[], str | None], now: Source | None) -> None:
+def _serve(
+    app: FastAPI, path: str, name: str, address: Callable[[], str | None], now: Callable[[], Any] | None
+) -> None:
     @cache
     def watch() -> Watch | None:
         url = address()
-        files = None if now is None else lambda: snapshot.held if (snapshot := look(now)) else ()
+        files = None if now is None else lambda: snapshot.held if (snapshot := look(now())) else ()
         target = os.environ.get("ENV_TARGET")
         return Watch(url, name, env_target=target, files=files, needs_worker=False) if url else None
 

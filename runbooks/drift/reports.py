@@ -120,7 +120,7 @@ class Shelf:
                 pipe.time()
                 pipe.get(f"{_PREFIX}:salt")
                 entries, (seconds, micros), salt = pipe.execute()
-            texts = self._client.mget([self._key(name.decode()) for name, _ in entries]) if entries else []
+            texts = self._client.mget([self._key(name) for name, _ in entries]) if entries else []
         except (RedisError, OSError, ValueError) as error:
             raise ReportsUnavailableError(
                 f"The broker {redact_text(self._url)} does not answer ({type(error).__name__}).",
@@ -174,8 +174,9 @@ class Shelf:
     def _now(self) -> datetime:
         return datetime.fromtimestamp(time.monotonic() + self._clock_ahead, UTC)
 
-    def _key(self, report_id: str) -> str:
-        return f"{self._app}:report:{report_id}"
+    def _key(self, report_id: str | bytes) -> bytes:
+        # What others have put into the index need not be text.
+        return f"{self._app}:report:".encode() + (report_id if isinstance(report_id, bytes) else report_id.encode())
 
 
 def read_reports(redis_url: str, app: str) -> list[Report]:
