@@ -153,6 +153,59 @@ config/base.json:1: comfyui-url is 'localhost:8189'; expected a URL such as http
 """
 
 
+def findings() -> str:
+    """The page of findings: every id of the doctor with its cause and cure, by how bad it is."""
+    from runbooks.drift.findings import CATALOGUE, Severity
+
+    parts = [FINDINGS_HEAD]
+    for severity in Severity:
+        kinds = [kind for kind in CATALOGUE.values() if kind.severity is severity]
+        parts.append(f"\n## {SEVERITIES[severity]} {{ #{severity}s }}\n")
+        for kind in kinds:
+            page = kind.page.removeprefix("reference/") if kind.page.startswith("reference/") else f"../{kind.page}"
+            # A finding that is its own page has nothing more to open.
+            link = "" if page == f"findings.md#{kind.id}" else f"- Open: [{_title_of(kind.page)}]({page})\n"
+            parts.append(
+                f"\n### `{kind.id}` {{ #{kind.id} }}\n\n{kind.title}.\n\n"
+                f"- Why it matters: {kind.why}\n- Cure: {kind.cure}\n{link}"
+            )
+    return "".join(parts)
+
+
+def _title_of(page: str) -> str:
+    text = (DOCS / page.partition("#")[0]).read_text(encoding="utf-8")
+    return next(line.removeprefix("title: ") for line in text.splitlines() if line.startswith("title: "))
+
+
+SEVERITIES = {"problem": "Problems", "warning": "Warnings", "unknown": "What could not be told", "note": "Notes"}
+FINDINGS_HEAD = """\
+---
+title: Findings
+description: Everything that runbooks doctor finds, by its id, with why it matters and what cures it.
+search:
+  boost: 2
+---
+<!-- Written by docs/_gen/reference.py from runbooks.drift.findings. -->
+
+# Findings
+
+[`runbooks doctor`](cli.md#runbooks-doctor) looks at processes, files, broker and ComfyUI, touches nothing, and names
+what it finds by these ids. They stay the same, so that a script can rely on them. Each finding says what, where, since
+when, how sure that is, and the command that cures it.
+
+| Severity | Exit code | It means |
+|---|---|---|
+| problem | 1 | jobs fail, or go elsewhere |
+| warning | 1 | something will go wrong sooner or later |
+| unknown | 2, if there is nothing worse | it could not be told from here |
+| note | 0 | worth knowing, and harmless |
+
+How sure a finding is: **certain** when it stands in the process's environment, in its own report or in the broker's
+list of connections; **likely** when it follows from what was edited after the process had started; **unknown**
+otherwise.
+"""
+
+
 def cli() -> str:
     """The command line page: every command with its arguments and options."""
     from runbooks.cli import app
@@ -252,6 +305,7 @@ GENERATED: dict[Path, Callable[[], str]] = {
     DOCS / "_data" / "freeze-matrix.md": freeze_matrix,
     DOCS / "reference" / "settings.md": settings,
     DOCS / "reference" / "cli.md": cli,
+    DOCS / "reference" / "findings.md": findings,
 }
 
 

@@ -19,7 +19,7 @@ from runbooks.errors import UserError
 from runbooks.lab.layout import Layout, fill_folder, make_folder
 from runbooks.lab.ports import Ports
 
-COMMANDS = ["up", "status", "down", "drill", "restart-worker", "mock"]
+COMMANDS = ["up", "status", "down", "drill", "doctor", "restart-worker", "mock"]
 
 
 def run(*arguments: str) -> tuple[int, str, str]:

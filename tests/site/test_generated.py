@@ -25,7 +25,9 @@ def reference() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["_data/freeze-matrix.md", "reference/settings.md", "reference/cli.md"])
+@pytest.mark.parametrize(
+    "name", ["_data/freeze-matrix.md", "reference/settings.md", "reference/cli.md", "reference/findings.md"]
+)
 def test_a_generated_page_is_current(reference: ModuleType, name: str) -> None:
     path = reference.DOCS / name
     assert path.read_text(encoding="utf-8") == reference.GENERATED[path](), (
