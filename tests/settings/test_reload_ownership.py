@@ -152,6 +152,16 @@ def test_what_the_application_has_set_itself_is_left_alone(installation: Install
     assert installation.environ["HF_HOME"] == "/set/by/the/application"
 
 
+def test_a_value_that_a_shell_has_expanded_is_kept_and_named(installation: Installation) -> None:
+    """What the file will mean to a shell cannot be known, so it is treated as exported, and never quietly."""
+    installation.target.write_text("COMFYUI_OUTPUT_DIR=~/one\n")
+    installation.environ["COMFYUI_OUTPUT_DIR"] = "/home/somebody/one"
+    reloader = installation.start()
+    installation.target.write_text("COMFYUI_OUTPUT_DIR=~/two\n")
+    assert wait_for_shadow(reloader) == ["COMFYUI_OUTPUT_DIR (env/.env.local-demo:1)"]
+    assert reloader.current().comfyui_output_dir == "/home/somebody/one"
+
+
 def test_the_path_is_not_taken_away_with_its_line(installation: Installation) -> None:
     installation.shared.write_text("PATH=/bin\n")
     installation.environ["PATH"] = "/bin"
