@@ -16,6 +16,9 @@ from runbooks.drift.findings import Finding, Severity
 from runbooks.drift.verdict import KeyVerdict
 from runbooks.redaction import Redactor
 
+FIXED = frozenset({"id", "severity", "page", "since", "certainty", "agreement", "source", "variable"})
+"""Fields that hold words of ours and names, no text made of values."""
+
 
 class Outcome(StrEnum):
     """The verdict in a word."""
@@ -47,14 +50,14 @@ class Subject:
         """The verdict on one variable; None when no file sets it."""
         return next((key for key in self.keys if key.variable == variable), None)
 
-    def as_json(self, redactor: Redactor) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Plain values for ``--json``."""
         return {
             "role": self.role,
             "pid": self.process.pid,
             "since": self.since.isoformat(),
             "reported": self.reported,
-            "keys": [redactor.data(key.as_json()) for key in self.keys],
+            "keys": [key.as_json() for key in self.keys],
         }
 
 
@@ -95,29 +98,42 @@ class Diagnosis:
         """0 fine, 1 findings, 2 could not tell."""
         return {Outcome.FINE: 0, Outcome.FINDINGS: 1, Outcome.UNKNOWN: 2}[self.outcome]
 
+    def masked(self, text: str) -> str:
+        """Text as it may be shown.
+
+        Values are masked where they are put into words; this catches what stands in other words all the same. The
+        folder stays: where a password is ``genonaut``, a command with its path would be of no use.
+        """
+        return str(self.root).join(self.redactor(part) for part in text.split(str(self.root)))
+
     def as_json(self) -> dict[str, Any]:
         """Plain values for ``--json``, secrets masked."""
-        masked = self.redactor
         return {
             "ok": self.outcome is Outcome.FINE,
             "verdict": str(self.outcome),
             "root": str(self.root),
             "env_target": self.env_target,
             "seconds": round(self.seconds, 3),
-            "findings": [
-                {**masked.data(found := finding.as_json()), "id": found["id"], "page": found["page"]}
-                for finding in self.findings
+            "findings": [self._as_shown(finding.as_json()) for finding in self.findings],
+            "processes": [
+                {**process, "keys": [self._as_shown(key) for key in process["keys"]]}
+                for process in (subject.as_json() for subject in self.subjects)
             ],
-            "processes": [subject.as_json(masked) for subject in self.subjects],
             "broker": self.broker
             and {
-                "url": masked(redact_text(self.broker.url)),
+                "url": self.masked(redact_text(self.broker.url)),
                 "state": str(self.broker.state),
                 "says": self.broker.says,
             },
             "comfyui": [
-                {"url": masked(redact_text(seen.url)), "who": str(seen.who), "says": masked(seen.says)}
+                {"url": self.masked(redact_text(seen.url)), "who": str(seen.who), "says": self.masked(seen.says)}
                 for seen in self.comfyui.values()
             ],
             "error": None,
+        }
+
+    def _as_shown(self, data: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: self.masked(value) if isinstance(value, str) and name not in FIXED else value
+            for name, value in data.items()
         }

@@ -18,7 +18,7 @@ MARKS = {Severity.PROBLEM: "✗", Severity.WARNING: "!", Severity.UNKNOWN: "?", 
 def words_of(diagnosis: Diagnosis) -> Iterator[str]:
     """Line by line, secrets masked."""
     for line in _words(diagnosis):
-        yield diagnosis.redactor(line)
+        yield diagnosis.masked(line)
 
 
 def _words(diagnosis: Diagnosis) -> Iterator[str]:

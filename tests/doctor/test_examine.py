@@ -273,6 +273,13 @@ def test_a_broken_file_is_the_finding_and_the_rest_is_left(here: Installation) -
     assert diagnosis.exit_code == 1
 
 
+def test_a_password_that_is_part_of_the_path_does_not_make_the_cure_useless(here: Installation) -> None:
+    here.write("env/.env", f"DB_PASSWORD={here.root.name}\n")
+    diagnosis = examine(here.root)
+    assert str(here.root) in diagnosis.masked(f"runbooks restart-worker --root {here.root}")
+    assert diagnosis.masked(f"it is {here.root.name}") == "it is ****"
+
+
 @pytest.mark.parametrize(
     ("severities", "outcome", "code"),
     [
