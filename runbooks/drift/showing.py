@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"[+-]?\d{1,5}(\.\d{1,6})?")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
 _TOKEN = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[A-Za-z0-9_\-+=.~%]{16,}|[A-Za-z]{28,}|\d{7,}")
 """A word as no person writes it. Such a part of a path or URL is what a webhook's secret looks like."""
-_ORDINARY = re.compile(r"[A-Za-z][a-z]*|\d{1,6}|v\d+")
+_ORDINARY = re.compile(r"[A-Za-z][a-z]{0,19}\d{0,4}|\d{1,6}")
 
 
 def shown(key: str, value: str, *, public: bool = False) -> str:

@@ -101,16 +101,14 @@ def check_comfyui_beside(settings: Settings) -> None:
 def shadowed(layers: Layers) -> Iterator[Problem]:
     """Values of env files that a layer above hides, with another value: an edit there would change nothing."""
     for key, values in sorted(layers.values.items()):
-        winner = values[-1]
-        for loser in reversed(values[:-1]):
-            hides = loser.origin.layer in _TRAPS.get(winner.origin.layer, ())
-            if hides and text_of(loser.value) != text_of(winner.value):
-                name = variable_of(key)
-                yield Problem(
-                    f"{name}={_shown(name, winner)} ({winner.origin}) hides {_shown(name, loser)} ({loser.origin})",
-                    LAYERS,
-                )
-                break
+        winner, traps = values[-1], _TRAPS.get(values[-1].origin.layer, ())
+        hidden = next((value for value in reversed(values[:-1]) if value.origin.layer in traps), None)
+        if hidden is not None and text_of(hidden.value) != text_of(winner.value):
+            name = variable_of(key)
+            yield Problem(
+                f"{name}={_shown(name, winner)} ({winner.origin}) hides {_shown(name, hidden)} ({hidden.origin})",
+                LAYERS,
+            )
 
 
 def output_folder(settings: Settings) -> Iterator[Problem]:
