@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from runbooks import __version__
+from runbooks.cli.check import check
 from runbooks.cli.doctor import doctor
 from runbooks.cli.down import down
 from runbooks.cli.drill import drill
@@ -15,6 +16,7 @@ from runbooks.cli.history import history
 from runbooks.cli.output import Stopped, show_error
 from runbooks.cli.status import status
 from runbooks.cli.up import up
+from runbooks.cli.update import update
 from runbooks.errors import UserError
 
 LAB, HELPERS, PAGES = "The lab", "On any installation", "Pages"
@@ -112,6 +114,8 @@ def run_listed() -> None:
     """Run a page step by step: its text, its command, what it prints, and whether that was expected."""
 
 
+app.command(rich_help_panel=PAGES)(check)
+app.command(rich_help_panel=PAGES)(update)
 app.command(rich_help_panel=PAGES)(history)
 
 

@@ -9,28 +9,10 @@ from typing import Annotated
 import typer
 
 from runbooks.cli.output import RootOption, stop_on_signals
+from runbooks.cli.page_argument import PageArgument, read_page
 from runbooks.cli.page_target import open_target
-from runbooks.errors import UserError
-from runbooks.pages.find import find_page, list_pages
-from runbooks.pages.model import Page
 from runbooks.pages.plan import Choice
 
-
-def complete_page(incomplete: str) -> list[str]:
-    """Return the names of pages that begin so, for the shell's completion."""
-    names = list_pages(Path.cwd())
-    return sorted({name for full in names for name in (full, full.rpartition("/")[2]) if name.startswith(incomplete)})
-
-
-PageArgument = Annotated[
-    str,
-    typer.Argument(
-        help="Its path, its name, or its address on the site.",
-        autocompletion=complete_page,
-        show_default=False,
-        metavar="PAGE",
-    ),
-]
 TargetOption = Annotated[
     str, typer.Option("--target", help="lab: the one that is up, else one of its own. live: what the environment says.")
 ]
@@ -84,24 +66,3 @@ def run(
             return
         result = operator.run(choice, resume=resume)
     raise typer.Exit(0 if result == "passed" else 1)
-
-
-def read_page(wanted: str) -> Page:
-    """Find a page and read it.
-
-    Raises:
-        UserError: there is no such page, it cannot be read, or it has problems.
-    """
-    from runbooks.pages.parse import parse_page
-
-    path = find_page(wanted, Path.cwd())
-    try:
-        page = parse_page(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}.", "Give the path of a Markdown file in UTF-8.") from error
-    if page.problems:
-        first = page.problems[0]
-        raise UserError(f"{page.name}:{first.line}: {first.message}", f"See all with: runbooks check {wanted}")
-    if not page.steps:
-        raise UserError(f"{page.name} has no steps.", "A step is a fenced block of bash, console or python.")
-    return page

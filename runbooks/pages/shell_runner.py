@@ -97,7 +97,7 @@ class ShellRunner:
         step, output = f"{self._folder}/step-{self._count}", f"{self._folder}/output-{self._count}"
         status = shlex.quote(f"{self._folder}/status")
         Path(output).touch()
-        Path(step).write_text(_PROLOGUE.format(status=status) + "\n" * (lines[0] - 1) + code, "utf-8", newline="")
+        Path(step).write_text(_PROLOGUE.format(status=status) + "\n" * max(lines[0] - 1, 1) + code, "utf-8", newline="")
         driver = _DRIVER.format(step=shlex.quote(step), output=shlex.quote(output), status=status)
         os.write(self._script, driver.encode())
         with open(output, "rb") as file:  # noqa: PTH123 - only so much of it

@@ -1,0 +1,86 @@
+"""``runbooks update PAGE``: write what the steps print into the page's output blocks."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from runbooks.cli.output import RootOption, console, stop_on_signals
+from runbooks.cli.page_argument import PageArgument, read_page
+from runbooks.cli.page_target import PageTarget, know_settings, open_target
+from runbooks.cli.run import EnvFileOption, FreshOption, TargetOption
+from runbooks.errors import UserError
+
+if TYPE_CHECKING:
+    from runbooks.pages.model import Expected, Page
+    from runbooks.redaction import Redactor
+
+
+def update(
+    page: PageArgument,
+    target: TargetOption = "live",
+    env_file: EnvFileOption = None,
+    fresh: FreshOption = False,
+    root: RootOption = Path(".lab"),
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Run changing steps and write without asking.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference and write nothing.")] = False,
+) -> None:
+    """Run a page and write what its steps print into its output blocks; wildcards stay where they fit.
+
+    The difference is shown before anything is written. A step that fails, other than by its output, ends it.
+
+    Exit code 0: the page is up to date now, or was. 1: a step failed, or there is a difference and it was not written.
+    """
+    from runbooks.pages.update import updated_text
+    from runbooks.redaction import Redactor
+
+    stop_on_signals()
+    found = read_page(page)
+    out = console()
+    changing = [step for step in found.steps if step.changes or step.rollback]
+    if changing and not yes and not _agreed("Its steps change something. Run them all?"):
+        raise UserError("The page has steps that change something.", "Say yes to all of them with --yes.")
+    with open_target(target, found, root=root, fresh=fresh, env_file=env_file) as page_target:
+        redactor = Redactor(page_target.environ)
+        know_settings(redactor, page_target.environ)
+        compared = _run_all(found, page_target, redactor)
+    text = updated_text(found, compared, redactor)
+    if text == found.text:
+        out.print(f"{found.name} is up to date: {len(compared)} outputs.", markup=False)
+        return
+    assert found.path is not None
+    for line in difflib.unified_diff(found.text.splitlines(), text.splitlines(), found.name, found.name, lineterm=""):
+        out.print(Text(line, "green" if line.startswith("+") else "red" if line.startswith("-") else ""))
+    if dry_run or not (yes or _agreed("Write this?")):
+        out.print("Nothing was written.")
+        raise typer.Exit(1)
+    found.path.write_text(text, "utf-8")
+    out.print(f"Wrote {found.name}.", markup=False)
+
+
+def _agreed(question: str) -> bool:
+    """Ask, if there is anybody to ask."""
+    from runbooks.cli.page_operator import ask_on_terminal
+    from runbooks.cli.page_view import can_ask
+
+    return can_ask() and ask_on_terminal(f"{question} [y]es, [n]o: ").strip().lower() in ("y", "yes")
+
+
+def _run_all(page: Page, target: PageTarget, redactor: Redactor) -> list[tuple[Expected, str]]:
+    """Run all steps and return what each was to print and printed."""
+    from runbooks.pages import Session, terminal_environment
+
+    compared: list[tuple[Expected, str]] = []
+    environ = terminal_environment(target.environ)
+    with Session(page, environ=environ, shown=target.shown) as session:
+        for step in page.steps:
+            result = session.run(step)
+            compared += result.compared
+            if result.error and result.error.expected is None:
+                console().print(Text(redactor(str(result.error)), "red"))
+                raise typer.Exit(1)
+    return compared

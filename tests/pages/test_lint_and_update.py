@@ -1,0 +1,137 @@
+"""``runbooks check`` and ``runbooks update``: a page read with care, and brought up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from runbooks.pages import Session, parse_page
+from runbooks.pages.lint import lint
+from runbooks.pages.update import merged, updated_text
+
+ROOT = Path(__file__).parent.parent.parent
+CHANGE = "```{.bash .changes}\ntouch x\n```\n"
+
+
+def findings(folder: Path, text: str) -> list[str]:
+    path = folder / "page.md"
+    path.write_text(dedent(text).lstrip("\n"), "utf-8")
+    return [f"{found.line}:{found.column} {found.rule}" for found in lint(path, root=folder)]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("# T\n\nwords\n", []),
+        ("```bash\ntrue\n```\n", ["1:1 title"]),
+        ("# T\n\n```yaml\na: 1\n```\n", ["3:1 unaccounted"]),
+        ("# T\n\n```{.bash data-timout=3}\ntrue\n```\n", ["3:1 page"]),
+        ("# T\n\n### Deep\n\nwords\n", ["3:1 sections"]),
+        ("# T\n\n## A\n\nx\n\n## A\n\ny\n", ["7:1 sections"]),
+        ("# T\n\n## A\n\n## B\n\nx\n", ["3:1 dead-end"]),
+        ("# T\n\nSee [it](gone.md) and [that](#no) and [this](#t).\n", ["3:10 dead-end", "3:30 dead-end"]),
+        ("# T\n\n```bash\n# [x](gone.md)\n```\n\n`[y](gone.md)`\n", []),
+        (f"# T\n\n{CHANGE}", ["3:1 no-roll-back"]),
+        (f"# T\n\n{CHANGE}\n## Roll back\n\nNothing to do.\n", []),
+        (f"# T\n\n{CHANGE}\n```{{.bash .rollback}}\nrm x\n```\n", []),
+        ("# T\n\n```{.bash .rollback}\nrm x\n```\n", ["3:1 no-change"]),
+        (
+            f"# T\n\n{CHANGE.replace('.changes', '.changes data-retries=2')}\n## Roll back\n\nNo.\n",
+            ["3:1 retried-change"],
+        ),
+        ("# T\n\n## Verify\n\n```bash\ncat x\n```\n", ["3:1 verifies-nothing"]),
+        ("# T\n\n## Verify\n\n```bash\ntest -e x\n```\n", []),
+        ("# T\n\n## Verify\n\n```python\nassert x\n```\n", []),
+        ("# T\n\n```bash\ncat x\n```\n\n```output\n...\n```\n", ["8:1 verifies-nothing"]),
+        ("# T\n\n```bash\ncurl -s http://db:81/x\n```\n", ["4:9 hard-coded-host"]),
+        ('# T\n\n```bash\ncurl "${URL:-http://db:81}/x"\n```\n', []),
+        ("# T\n\n```python\nhttpx.get('http://db/x')\n```\n", ["4:12 hard-coded-host"]),
+    ],
+)
+def test_a_page_is_told_what_is_wrong_with_it_and_where(tmp_path: Path, text: str, found: list[str]) -> None:
+    assert findings(tmp_path, text) == found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "runbooks").glob("*.md")), ids=lambda path: path.stem)
+def test_the_runbooks_of_this_project_have_nothing_to_mend(path: Path) -> None:
+    assert lint(path, root=ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "result"),
+    [
+        (["a", "b"], ["a", "c"], ["a", "c"]),
+        (["a ... z", "b"], ["a 1 z", "c"], ["a ... z", "c"]),
+        (["pid ... was up"], ["pid 12 is up"], ["pid ... is up"]),
+        (["pid ... was up"], ["pid 12 has been up"], ["pid 12 has been up"]),
+        (["first", "...", "last"], ["first", "1", "2", "end"], ["first", "...", "end"]),
+        (["...", "old"], ["1", "2", "new"], ["...", "new"]),
+        (["a"], ["a", "b", "c"], ["a", "b", "c"]),
+        (["a", "b", "c"], ["c"], ["c"]),
+        ([], ["a"], ["a"]),
+    ],
+)
+def test_what_was_seen_is_written_and_wildcards_stay_where_they_fit(
+    wanted: list[str], given: list[str], result: list[str]
+) -> None:
+    assert merged(wanted, given) == result
+
+
+def test_a_page_is_updated_in_place_in_tabs_quotes_and_transcripts(tmp_path: Path) -> None:
+    text = dedent("""\
+        === "Shell"
+
+            ```bash
+            printf 'one\\n\\ntwo\\n'
+            ```
+
+            ```output
+            zero
+            ```
+
+        > ```bash
+        > echo new
+        > ```
+        >
+        > ```output
+        > old
+        > ```
+
+        ```console
+        $ echo a
+        b
+        $ echo c
+        ```
+
+        ```bash
+        echo 101 here
+        ```
+
+        ```{.output data-tolerance="5%"}
+        100 here
+        ```
+
+        ```bash
+        echo filled
+        ```
+
+        ```output
+        ```
+        """)
+    path = tmp_path / "page.md"
+    path.write_text(text)
+    page = parse_page(path, root=tmp_path)
+    with Session(page) as session:
+        compared = [pair for step in page.steps for pair in session.run(step).compared]
+    new = updated_text(page, compared, lambda text: text)
+    assert "    one\n\n    two\n    ```" in new
+    assert "> new\n> ```" in new
+    assert "$ echo a\na\n$ echo c\n" in new
+    assert "\n100 here\n" in new
+    assert new.endswith("```output\nfilled\n```\n")
+    path.write_text(new)
+    page = parse_page(path, root=tmp_path)
+    with Session(page) as session:
+        assert [session.run(step).passed for step in page.steps] == [True, True, False, True, True]
