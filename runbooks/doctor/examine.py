@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,8 +28,12 @@ from runbooks.workers import DEFAULT_APP, Found, Worker, find_workers, installat
 from runbooks.workers.find import BROKER_VARIABLES, broker_of
 from runbooks.workers.log import LogPart, output_of, where_it_logs
 
-PATIENCE = 0.9
+PATIENCE = 0.8
 """Seconds in which everything that is asked has to answer."""
+_FOR_REPORTS = 0.5
+"""Seconds of them for the reports, which tell what else is to be asked."""
+_AT_LEAST = 0.3
+"""Seconds that the last one asked has."""
 NAME = "genonaut"
 """Name under which Genonaut's processes report."""
 _LOG_END = 8 << 20
@@ -69,8 +73,9 @@ class _Examination:
         self.commands = Commands(layers, app)
         self._app, self._name = app, name
         self._reports = Reports()
-        self._deadline = time.monotonic() + PATIENCE
-        self._asked: dict[str, Asked[Seen]] = {}
+        self._began = time.monotonic()
+        self._deadline = self._began + PATIENCE
+        self._asked: dict[str, tuple[Asked[Seen], float]] = {}
 
     def run(self) -> Diagnosis:
         """Ask the servers in the background, look at the processes meanwhile, and join it all."""
@@ -81,7 +86,7 @@ class _Examination:
         reports = Asked(lambda: read_all(broker_url, self._name))
         found = find_workers(self.layers.env_target, self.layers.root, app=self._app)
         apis = find_apis(self.layers, self._api_port())
-        self._reports = reports.answer(self._deadline) or Reports()
+        self._reports = reports.answer(self._began + _FOR_REPORTS) or Reports()
         workers = [self._worker(worker) for worker in found.workers]
         for subject in workers:
             held = subject.key("COMFYUI_URL")
@@ -90,8 +95,12 @@ class _Examination:
         silent = BrokerSeen(broker_url, State.DOWN, f"it does not answer within {PATIENCE:g} s")
         broker_seen = broker.answer(self._deadline) or silent
         seen = {known: self._seen(known) for known in self._asked}
+        linted = lint(self.layers, (found.workers[-1].process.environ or {}) if found.workers else {})
+        # What nobody reads, nobody holds.
+        unread = {key for finding in linted if finding.kind is kinds.KEY_UNKNOWN for key in finding.keys}
+        workers, served = ([_without(subject, unread) for subject in subjects] for subjects in (workers, served))
         findings = [
-            *lint(self.layers, (found.workers[-1].process.environ or {}) if found.workers else {}),
+            *linted,
             *of_broker(broker_seen, self._broker_word()),
             *self._of_workers(found, workers, broker_seen, seen),
             *(each for subject in served for each in of_api(subject, workers, self.commands)),
@@ -155,11 +164,12 @@ class _Examination:
     def _ask(self, url: str | None) -> None:
         url = (url or "").rstrip("/")
         if url and url not in self._asked:
-            self._asked[url] = Asked(lambda: look_at_url(url))
+            deadline = max(self._deadline, time.monotonic() + _AT_LEAST)
+            self._asked[url] = Asked(lambda: look_at_url(url)), deadline
 
     def _seen(self, url: str) -> Seen:
-        silent = Seen(url, Answerer.SILENT, f"nothing answers within {PATIENCE:g} s")
-        return self._asked[url].answer(self._deadline) or silent
+        asked, deadline = self._asked[url]
+        return asked.answer(deadline) or Seen(url, Answerer.SILENT, "it does not answer in time")
 
     def _says(self, variable: str) -> str | None:
         word = self.words.get(variable)
@@ -178,6 +188,10 @@ class _Examination:
         return Redactor(*(_without_folders(known) for known in (written, os.environ, *environs)))
 
 
+def _without(subject: Subject, variables: Collection[str]) -> Subject:
+    return replace(subject, keys=tuple(key for key in subject.keys if key.variable not in variables))
+
+
 def _told_by_log(worker: Worker, root: Path) -> dict[str, Told]:
     """The URL that Genonaut's worker writes into its log at its start."""
     log = where_it_logs(worker, output_of(worker, root))
@@ -194,7 +208,7 @@ def _without_folders(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name not in ("PWD", "OLDPWD")}
 
 
-def _badness(finding: Finding) -> tuple[int, int, int]:
-    """Worst first; among equals what is certain, then what decides where jobs go."""
-    order = list(Certainty)
-    return finding.kind.severity.rank, order.index(finding.certainty), 0 if "COMFYUI_URL" in finding.keys else 1
+def _badness(finding: Finding) -> tuple[int, int, int, bool]:
+    """Worst first; among equals what is certain, then what stops most, then what decides where jobs go."""
+    kind, sure = finding.kind, list(Certainty).index(finding.certainty)
+    return kind.severity.rank, sure, list(kinds.CATALOGUE).index(kind.id), "COMFYUI_URL" not in finding.keys

@@ -95,6 +95,7 @@ class Finding:
 
 
 CATALOGUE: dict[str, Kind] = {}
+"""Every kind by its id; of equally bad ones first what stops most, or is the cause of others."""
 
 
 def _kind(id_: str, severity: Severity, title: str, *, why: str, cure: str, page: str) -> Kind:
@@ -110,6 +111,46 @@ FILE_BROKEN = _kind(
     why="Nothing that is started now gets the values in it, and an application may fall back to defaults silently.",
     cure="Correct the named line, or make the file readable for the user that runs the API and the worker.",
     page=LAYERS,
+)
+BROKER_DOWN = _kind(
+    "broker-down",
+    Severity.PROBLEM,
+    "The broker does not answer",
+    why="No job can be queued (503, which blames the worker) and none is taken. The worker reconnects by itself.",
+    cure="Start the broker.",
+    page="troubleshooting.md#503-image-queuing-service",
+)
+BROKER_REFUSED = _kind(
+    "broker-refused",
+    Severity.PROBLEM,
+    "The broker refuses, or is no Redis server",
+    why="API and worker cannot use it with the URL that the files give.",
+    cure="Correct user, password or database number of the URL.",
+    page="troubleshooting.md#503-image-queuing-service",
+)
+WORKER_NONE = _kind(
+    "worker-none",
+    Severity.PROBLEM,
+    "No worker runs",
+    why="Nobody takes jobs: a new one is answered with 503, a queued one stays pending.",
+    cure="Start one: `make celery-demo`.",
+    page="troubleshooting.md#503-image-queuing-service",
+)
+WORKER_SUSPENDED = _kind(
+    "worker-suspended",
+    Severity.PROBLEM,
+    "The worker is suspended",
+    why="It holds its jobs and works on none. It will not even stop before it is continued.",
+    cure="Continue it: `kill -CONT PID`.",
+    page="troubleshooting.md#a-job-stays-pending",
+)
+BROKER_DATABASE = _kind(
+    "broker-database",
+    Severity.PROBLEM,
+    "The worker listens on another database of the broker",
+    why="The API queues jobs in one database, the worker waits at another: they stay pending for ever.",
+    cure="Restart the worker: `runbooks restart-worker`.",
+    page="troubleshooting.md#503-image-queuing-service",
 )
 WORKER_STALE = _kind(
     "worker-stale",
@@ -128,14 +169,6 @@ WORKER_SHADOWED = _kind(
     cure="`runbooks restart-worker` rebuilds the environment from the files. Take the export out of the shell, too.",
     page=RESTART,
 )
-WORKER_NONE = _kind(
-    "worker-none",
-    Severity.PROBLEM,
-    "No worker runs",
-    why="Nobody takes jobs: a new one is answered with 503, a queued one stays pending.",
-    cure="Start one: `make celery-demo`.",
-    page="troubleshooting.md#503-image-queuing-service",
-)
 WORKER_DOUBLE = _kind(
     "worker-double",
     Severity.PROBLEM,
@@ -144,101 +177,13 @@ WORKER_DOUBLE = _kind(
     cure="`runbooks restart-worker --all` replaces them with one.",
     page="troubleshooting.md#some-jobs-fail-and-some-complete",
 )
-WORKER_ORPHAN = _kind(
-    "worker-orphan",
-    Severity.WARNING,
-    "A worker has outlived what started it",
-    why="Ctrl-C and make no longer reach it. It goes on taking jobs with old values beside the next worker.",
-    cure="Stop it with one SIGTERM to its main process, or replace it with `runbooks restart-worker`.",
-    page=RESTART,
-)
-WORKER_SUSPENDED = _kind(
-    "worker-suspended",
+COMFYUI_URL_INVALID = _kind(
+    "comfyui-url-invalid",
     Severity.PROBLEM,
-    "The worker is suspended",
-    why="It holds its jobs and works on none. It will not even stop before it is continued.",
-    cure="Continue it: `kill -CONT PID`.",
-    page="troubleshooting.md#a-job-stays-pending",
-)
-WORKER_UNCONNECTED = _kind(
-    "worker-unconnected",
-    Severity.WARNING,
-    "The worker has no connection to the broker",
-    why="It takes no jobs until it has one. After an outage of the broker that lasts up to 15 s.",
-    cure="Wait 15 s and look again; then restart the worker.",
-    page="troubleshooting.md#503-image-queuing-service",
-)
-WORKER_UNREADABLE = _kind(
-    "worker-unreadable",
-    Severity.UNKNOWN,
-    "What a worker runs with may not be read",
-    why="It may be the worker of this installation, stale or not.",
-    cure="Run the doctor as the user who runs the worker.",
-    page="reference/findings.md#worker-unreadable",
-)
-HOLDING_UNKNOWN = _kind(
-    "holding-unknown",
-    Severity.UNKNOWN,
-    "It cannot be told which value a process holds",
-    why="A file changed after the process started, and its environment does not show what it had read before.",
-    cure="A restart makes sure: `runbooks restart-worker`.",
-    page=RESTART,
-)
-API_STALE = _kind(
-    "api-stale",
-    Severity.WARNING,
-    "The API holds an older value than the files",
-    why="With another broker or job store than the worker, its jobs are never taken, or never seen.",
-    cure="Restart the API.",
-    page="architecture.md#where-a-restart-is-needed",
-)
-API_SHADOWED = _kind(
-    "api-shadowed",
-    Severity.WARNING,
-    "An exported variable hides a file's value from the API",
-    why="The process environment wins over every file but env/.env; a restart from the same shell changes nothing.",
-    cure="Unset the variable in that shell, and restart the API there.",
-    page=LAYERS,
-)
-API_DIFFERS = _kind(
-    "api-differs",
-    Severity.NOTE,
-    "The API has another ComfyUI than the worker or the files",
-    why="Harmless for where jobs go: only the worker talks to ComfyUI.",
-    cure="Nothing; restart the API when it suits you.",
-    page="architecture.md#where-a-restart-is-needed",
-)
-API_NONE = _kind(
-    "api-none",
-    Severity.NOTE,
-    "No API of this installation was found",
-    why="No new jobs come in through it. Jobs that are queued are worked on all the same.",
-    cure="Start it, if it should run: `make api-demo`.",
-    page="architecture.md",
-)
-BROKER_DOWN = _kind(
-    "broker-down",
-    Severity.PROBLEM,
-    "The broker does not answer",
-    why="No job can be queued (503, which blames the worker) and none is taken. The worker reconnects by itself.",
-    cure="Start the broker.",
-    page="troubleshooting.md#503-image-queuing-service",
-)
-BROKER_REFUSED = _kind(
-    "broker-refused",
-    Severity.PROBLEM,
-    "The broker refuses, or is no Redis server",
-    why="API and worker cannot use it with the URL that the files give.",
-    cure="Correct user, password or database number of the URL.",
-    page="troubleshooting.md#503-image-queuing-service",
-)
-BROKER_DATABASE = _kind(
-    "broker-database",
-    Severity.PROBLEM,
-    "The worker listens on another database of the broker",
-    why="The API queues jobs in one database, the worker waits at another: they stay pending for ever.",
-    cure="Restart the worker: `runbooks restart-worker`.",
-    page="troubleshooting.md#503-image-queuing-service",
+    "The ComfyUI URL is not a URL",
+    why="No job can be sent anywhere.",
+    cure="Write it like http://localhost:8189",
+    page="reference/settings.md#comfyui-url",
 )
 COMFYUI_DOWN = _kind(
     "comfyui-down",
@@ -264,14 +209,6 @@ COMFYUI_OTHER = _kind(
     cure="Correct the URL, or stop what holds that port.",
     page=MOCK_UP,
 )
-COMFYUI_URL_INVALID = _kind(
-    "comfyui-url-invalid",
-    Severity.PROBLEM,
-    "The ComfyUI URL is not a URL",
-    why="No job can be sent anywhere.",
-    cure="Write it like http://localhost:8189",
-    page="reference/settings.md#comfyui-url",
-)
 OUTPUT_FOREIGN = _kind(
     "output-foreign",
     Severity.PROBLEM,
@@ -280,6 +217,38 @@ OUTPUT_FOREIGN = _kind(
     cure="Set COMFYUI_URL and COMFYUI_OUTPUT_DIR together.",
     page=SWITCH,
 )
+WORKER_ORPHAN = _kind(
+    "worker-orphan",
+    Severity.WARNING,
+    "A worker has outlived what started it",
+    why="Ctrl-C and make no longer reach it. It goes on taking jobs with old values beside the next worker.",
+    cure="Stop it with one SIGTERM to its main process, or replace it with `runbooks restart-worker`.",
+    page=RESTART,
+)
+WORKER_UNCONNECTED = _kind(
+    "worker-unconnected",
+    Severity.WARNING,
+    "The worker has no connection to the broker",
+    why="It takes no jobs until it has one. After an outage of the broker that lasts up to 15 s.",
+    cure="Wait 15 s and look again; then restart the worker.",
+    page="troubleshooting.md#503-image-queuing-service",
+)
+API_STALE = _kind(
+    "api-stale",
+    Severity.WARNING,
+    "The API holds an older value than the files",
+    why="With another broker or job store than the worker, its jobs are never taken, or never seen.",
+    cure="Restart the API.",
+    page="architecture.md#where-a-restart-is-needed",
+)
+API_SHADOWED = _kind(
+    "api-shadowed",
+    Severity.WARNING,
+    "An exported variable hides a file's value from the API",
+    why="The process environment wins over every file but env/.env; a restart from the same shell changes nothing.",
+    cure="Unset the variable in that shell, and restart the API there.",
+    page=LAYERS,
+)
 OUTPUT_MISSING = _kind(
     "output-missing",
     Severity.WARNING,
@@ -287,14 +256,6 @@ OUTPUT_MISSING = _kind(
     why="The worker finds no picture, and the job fails after ComfyUI has drawn it.",
     cure="Correct COMFYUI_OUTPUT_DIR. ComfyUI makes its own folder with its first picture.",
     page=SWITCH,
-)
-OUTPUT_UNKNOWN = _kind(
-    "output-unknown",
-    Severity.NOTE,
-    "Where that ComfyUI writes cannot be told",
-    why="A wrong output folder shows only in a job: Unable to determine primary image path.",
-    cure="Verify with a new job.",
-    page="runbooks/verify-a-generation.md",
 )
 KEY_UNKNOWN = _kind(
     "key-unknown",
@@ -320,19 +281,59 @@ VALUE_TILDE = _kind(
     cure="Write the whole path.",
     page="reference/settings.md#comfyui-output-dir",
 )
-VALUE_SHADOWED = _kind(
-    "value-shadowed",
-    Severity.NOTE,
-    "A newer value is hidden by a higher layer",
-    why="A file was edited, and another file above it sets the same key: the edit has no effect.",
-    cure="Edit the value in the higher file, or remove it there.",
-    page=LAYERS,
-)
 FILE_IGNORED = _kind(
     "file-ignored",
     Severity.WARNING,
     "A .env at the root sets keys and is ignored",
     why="Only env/.env, env/.env.shared and env/.env.{ENV_TARGET} are read.",
     cure="Move its lines to env/.env.{ENV_TARGET}.",
+    page=LAYERS,
+)
+WORKER_UNREADABLE = _kind(
+    "worker-unreadable",
+    Severity.UNKNOWN,
+    "What a worker runs with may not be read",
+    why="It may be the worker of this installation, stale or not.",
+    cure="Run the doctor as the user who runs the worker.",
+    page="reference/findings.md#worker-unreadable",
+)
+HOLDING_UNKNOWN = _kind(
+    "holding-unknown",
+    Severity.UNKNOWN,
+    "It cannot be told which value a process holds",
+    why="A file changed after the process started, and its environment does not show what it had read before.",
+    cure="A restart makes sure: `runbooks restart-worker`.",
+    page=RESTART,
+)
+API_DIFFERS = _kind(
+    "api-differs",
+    Severity.NOTE,
+    "The API has another ComfyUI than the worker or the files",
+    why="Harmless for where jobs go: only the worker talks to ComfyUI.",
+    cure="Nothing; restart the API when it suits you.",
+    page="architecture.md#where-a-restart-is-needed",
+)
+API_NONE = _kind(
+    "api-none",
+    Severity.NOTE,
+    "No API of this installation was found",
+    why="No new jobs come in through it. Jobs that are queued are worked on all the same.",
+    cure="Start it, if it should run: `make api-demo`.",
+    page="architecture.md",
+)
+OUTPUT_UNKNOWN = _kind(
+    "output-unknown",
+    Severity.NOTE,
+    "Where that ComfyUI writes cannot be told",
+    why="A wrong output folder shows only in a job: Unable to determine primary image path.",
+    cure="Verify with a new job.",
+    page="runbooks/verify-a-generation.md",
+)
+VALUE_SHADOWED = _kind(
+    "value-shadowed",
+    Severity.NOTE,
+    "A newer value is hidden by a higher layer",
+    why="A file was edited, and another file above it sets the same key: the edit has no effect.",
+    cure="Edit the value in the higher file, or remove it there.",
     page=LAYERS,
 )

@@ -23,7 +23,7 @@ NAMES = [
     *("TOKEN", "GITHUB_TOKEN", "CREDENTIALS", "PRIVATE_KEY", "ENCRYPTION_KEY", "SIGNING_KEY"),
     *("SALT", "COOKIE", "PIN", "OTP", "JWT", "SENTRY_DSN"),
     *("SESSION", "WEBHOOK", "SLACK_HOOK", "STRIPE_SK", "LICENCE", "CONNECTION_STRING"),
-    *("GREETING", "COMFYUI_ULR"),
+    *("GREETING", "HINT"),
 ]
 """Secrets are called anything."""
 

@@ -61,7 +61,8 @@ def test_a_worker_that_was_started_before_the_edit_is_named_with_both_values_and
     edit(here, "env/.env.local-demo", f"# the mock\nCOMFYUI_URL={NEW}\n")
     diagnosis = look(here)
     finding = only(diagnosis, "worker-stale")
-    assert diagnosis.findings[0] is finding
+    # Nothing goes on without a broker; then comes what decides where jobs go.
+    assert [found.kind.id for found in diagnosis.findings[:2]] == ["broker-down", "worker-stale"]
     assert finding.what == f"The worker (pid {worker.pid}) holds COMFYUI_URL={OLD}, and the files say {NEW}."
     assert (finding.where, finding.certainty) == ("env/.env.local-demo:2", Certainty.CERTAIN)
     assert finding.kind.page == "runbooks/restart-the-worker.md"
@@ -91,6 +92,14 @@ def test_an_exported_variable_is_told_from_a_stale_file(here: Installation) -> N
     finding = only(look(here), "worker-shadowed")
     assert finding.keys == ("COMFYUI_URL",)
     assert "a variable exported before" in finding.evidence
+
+
+def test_a_misspelt_key_is_named_once_and_nobody_is_called_stale_for_it(here: Installation) -> None:
+    here.standin()
+    edit(here, "env/.env.local-demo", f"COMFYUI_URL={OLD}\nCOMFYUI_ULR={NEW}\n")
+    diagnosis = look(here)
+    assert only(diagnosis, "key-unknown").where == "env/.env.local-demo:2"
+    assert ids(diagnosis) == {"key-unknown"}
 
 
 def test_no_worker_is_a_problem_with_the_command_that_starts_one(here: Installation) -> None:

@@ -78,9 +78,10 @@ def see_it_cured(lab: Lab) -> None:
 def see_the_wrong_database(lab: Lab) -> None:
     shared = lab.root / "env" / ".env.shared"
     url = lab.environment()["REDIS_URL"]
-    shared.write_text(shared.read_text().replace(url, f"{url.rpartition('/')[0]}/5"))
+    used = int(url.rpartition("/")[2])
+    other = (used + 1) % 16
+    shared.write_text(shared.read_text().replace(url, f"{url.rpartition('/')[0]}/{other}"))
     found = [finding for finding in examine(lab.root).findings if finding.kind.id == "broker-database"]
-    used = url.rpartition("/")[2]
     assert [finding.what.partition(") ")[2] for finding in found] == [
-        f"listens on database {used} of the broker, and the files name 5."
+        f"listens on database {used} of the broker, and the files name {other}."
     ]
