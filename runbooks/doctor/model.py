@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,10 @@ from runbooks.redaction import Redactor
 
 FIXED = frozenset({"id", "severity", "page", "since", "certainty", "agreement", "source", "variable"})
 """Fields that hold words of ours and names, no text made of values."""
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""What a terminal would obey, and a value may hold."""
 
 
 class Outcome(StrEnum):
@@ -104,7 +109,8 @@ class Diagnosis:
         Values are masked where they are put into words; this catches what stands in other words all the same. The
         folder stays: where a password is ``genonaut``, a command with its path would be of no use.
         """
-        return str(self.root).join(self.redactor(part) for part in text.split(str(self.root)))
+        plain = _CONTROL.sub("?", text)
+        return str(self.root).join(self.redactor(part) for part in plain.split(str(self.root)))
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for ``--json``, secrets masked."""

@@ -201,9 +201,10 @@ def _differs(kind: kinds.Kind, name: str, pid: int, key: KeyVerdict, cure: str, 
 def _open(subject: Subject, name: str, restart: str) -> Iterator[Finding]:
     keys = [key for key in subject.keys if key.is_open and key.variable not in API_ONLY]
     if keys:
+        more = f" and {len(keys) - 4} more" if len(keys) > 4 else ""
         yield Finding(
             kinds.HOLDING_UNKNOWN,
-            f"It cannot be told which {', '.join(key.variable for key in keys)} the {name} holds.",
+            f"It cannot be told which {', '.join(key.variable for key in keys[:4])}{more} the {name} holds.",
             str(keys[0].origin),
             f"A restart makes sure: {restart}",
             Certainty.UNKNOWN,

@@ -66,6 +66,8 @@ def look_at_url(url: str, timeout: float = 0.7) -> Seen:
         if isinstance(about, dict) and about.get("server") == "Mock ComfyUI Server":
             return Seen(url, Answerer.GENONAUT_MOCK, "Genonaut's own mock answers")
         _, stats, _ = _get(parts, "/system_stats", timeout)
+    except UnicodeError:
+        return Seen(url, Answerer.INVALID, "it has characters that no URL has")
     except TimeoutError:
         return Seen(url, Answerer.SILENT, f"something listens and does not answer within {timeout:g} s")
     except (OSError, http.client.HTTPException) as error:
@@ -73,7 +75,7 @@ def look_at_url(url: str, timeout: float = 0.7) -> Seen:
     system = stats.get("system") if isinstance(stats, dict) else None
     if isinstance(system, dict) and "comfyui_version" in system:
         argv = system.get("argv")
-        words = tuple(str(word) for word in argv) if isinstance(argv, list) else ()
+        words = tuple(filter(None, map(_text, argv))) if isinstance(argv, list) else ()
         return Seen(url, Answerer.COMFYUI, f"ComfyUI {_plain(system['comfyui_version'])} answers", _told(words), words)
     named = f" by {_plain(server)}" if server else ""
     return Seen(url, Answerer.OTHER, f"GET / is answered {status}{named}, and /system_stats is not ComfyUI's")
@@ -168,4 +170,4 @@ def _plain(value: object) -> str:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value and value.isprintable() else None

@@ -184,7 +184,8 @@ class _Case:
         """How the process came by its value, and that in words."""
         name, held = holding.variable, holding.holds
         when = f"{self.began.astimezone():%H:%M:%S}"
-        if name not in self.environ or holding.why.startswith("env/.env is loaded last"):
+        loaded_last = holding.origin is not None and holding.origin.layer is Layer.ENV_OVERRIDE
+        if name not in self.environ or loaded_last:
             return Source.FILES, f"the files as they were at {when}"
         exporter = first_with(name, held, self.above)
         if exporter is not None:

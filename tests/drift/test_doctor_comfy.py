@@ -68,6 +68,7 @@ def listening(greet: Callable[[socket.socket], object] | None) -> Iterator[str]:
     [
         ({"/": PAGE, "/system_stats": REAL}, Answerer.COMFYUI, "ComfyUI 0.33.0 answers", "/srv/comfy/output"),
         ({"/": KERNIE, "/system_stats": REAL}, Answerer.KERNIE_GEN, "kernie-gen answers", "/lab/output/kernie-gen"),
+        ({"/": {**KERNIE, "output_dir": "/a\x1b[2J"}}, Answerer.KERNIE_GEN, "kernie-gen answers", None),
         ({"/": OWN_MOCK}, Answerer.GENONAUT_MOCK, "Genonaut's own mock answers", None),
         ({"/": PAGE}, Answerer.OTHER, "GET / is answered 200 by nginx/1.0?[31m", None),
         ({}, Answerer.OTHER, "GET / is answered 404", None),
@@ -111,7 +112,9 @@ def test_a_server_of_another_protocol_is_something_else() -> None:
         assert look_at_url(url).who is Answerer.OTHER
 
 
-@pytest.mark.parametrize("url", ["localhost:8189", "ftp://localhost", "http://", "http://localhost:x", "'http://a'"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8189", "ftp://localhost", "http://", "http://localhost:x", "'http://a'", "http://a..b"]
+)
 def test_what_is_no_url_is_not_asked(url: str) -> None:
     assert look_at_url(url).who is Answerer.INVALID
 
