@@ -76,6 +76,9 @@ def serve(
     except KernieError as error:
         typer.echo(f"{error.what}\n{error.do}", err=True)
         raise typer.Exit(2) from None
+    except ModuleNotFoundError as error:
+        typer.echo(f"kernie-gen needs {error.name}.\nInstall it: pip install 'genonaut-runbooks[mock]'", err=True)
+        raise typer.Exit(2) from None
 
 
 def _bound(text: str) -> tuple[str, tuple[str, ...]]:

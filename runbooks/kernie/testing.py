@@ -1,4 +1,4 @@
-"""A running mock for tests: the pytest fixture `kernie`, and `running_mock()` for everything else.
+"""A running mock for tests of any kind. The pytest fixture `kernie` (`pytest_plugin.py`) gives one to each test.
 
 ```python
 from runbooks.kernie.testing import running_mock
@@ -16,19 +16,17 @@ with running_mock() as kernie:
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
-import tempfile
 import threading
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
+# pytest imports this at every start: what is slow to import is imported where it is used.
 if TYPE_CHECKING:
+    import asyncio
+
     from runbooks.kernie.mock import Mock
     from runbooks.kernie.options import Options
 
@@ -79,6 +77,8 @@ class RunningMock:
         self.post("/kernie/reset", None)
 
     def _ask(self, method: str, path: str, body: Any) -> Any:
+        import urllib.request
+
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, method=method)  # noqa: S310 - our own URL
         with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as answer:  # noqa: S310
@@ -97,6 +97,8 @@ def running_mock(**options: Any) -> Iterator[RunningMock]:
     Raises:
         KernieError, OSError: if it cannot start.
     """
+    import tempfile
+
     from runbooks.kernie.options import Options
 
     with contextlib.ExitStack() as stack:
@@ -123,6 +125,8 @@ class _Thread(threading.Thread):
         self._leave: asyncio.Event | None = None
 
     def run(self) -> None:
+        import asyncio
+
         try:
             asyncio.run(self._serve())
         except BaseException as error:
@@ -130,6 +134,8 @@ class _Thread(threading.Thread):
             self._ready.set()
 
     async def _serve(self) -> None:
+        import asyncio
+
         from runbooks.kernie.server import serving
 
         self._loop, self._leave = asyncio.get_running_loop(), asyncio.Event()
@@ -151,16 +157,3 @@ class _Thread(threading.Thread):
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._leave.set)
         self.join(STOP_SECONDS)
-
-
-@pytest.fixture
-def kernie_options() -> dict[str, Any]:
-    """Options of the mock that the fixture `kernie` starts; override it to choose others."""
-    return {}
-
-
-@pytest.fixture
-def kernie(tmp_path: Path, kernie_options: dict[str, Any]) -> Iterator[RunningMock]:
-    """A running mock of its own for one test: free port, empty folders, no delay."""
-    with running_mock(**{"base_dir": tmp_path / "kernie", **kernie_options}) as running:
-        yield running

@@ -1,4 +1,4 @@
-"""A mock for all tests of a file, and one for each test that changes it."""
+"""A mock for all tests of a file. The one for each test that changes it is the package's own fixture `kernie`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runbooks.kernie.testing import RunningMock, kernie, kernie_options, running_mock
-
-__all__ = ["kernie", "kernie_options"]
+from runbooks.kernie.testing import RunningMock, running_mock
 
 
 @pytest.fixture(scope="module")
