@@ -109,7 +109,8 @@ search:
 Keys are written as the JSON files have them. The environment variable of a key overrides it, but only where
 `config/base.json` or `config/{ENV_TARGET}.json` has the key.
 
-With [`CONFIG_RELOAD=on-change`](../runbooks/hot-reload-or-restart.md) the keys that begin with `comfyui` need none.
+With [`CONFIG_RELOAD=on-change`](../runbooks/hot-reload-or-restart.md) the keys that begin with `comfyui`
+need no restart.
 
 | Key | Default | After an edit restart |
 |---|---|---|
