@@ -18,10 +18,10 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _URL_CREDENTIALS = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.\-]*://)(?P<user>[^/?#\s:@]*)(?P<password>:[^/?#\s]*)?@", re.IGNORECASE
+    r"(?<![a-z0-9+.\-])(?P<scheme>[a-z][a-z0-9+.\-]*+://)(?P<user>[^/?#\s:@]*)(?P<password>:[^/?#\s]*)?@", re.IGNORECASE
 )
 _ASSIGNMENT = re.compile(
-    r"""(?P<name>[A-Za-z_][\w-]*)(?P<sign>["']?\s{0,3}(?::(?!//)|=(?!=))\s{0,3}(?:(?:Bearer|Basic|Token)\s+)?["']?)"""
+    r"""(?<!\w)(?P<name>[A-Za-z_][\w-]*+)(?P<sign>["']?\s{0,3}(?::(?!//)|=(?!=))\s{0,3}(?:(?:Bearer|Basic|Token)\s+)?["']?)"""
     r"""(?P<value>[^\s"',;(){}\[\]]+)"""
 )
 _SHORTEST = 4

@@ -104,6 +104,8 @@ class PageView:
 
     def output(self, text: str) -> None:
         """Show output while it comes. The terminal may be gone meanwhile: that is not this step's fault."""
+        if self._lines > _MOST_LINES:
+            return
         shown = printable(text)
         for line in shown.removesuffix("\n").split("\n"):
             self._lines += 1

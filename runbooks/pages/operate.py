@@ -20,6 +20,9 @@ from runbooks.pages.session import Operated, Session
 from runbooks.redaction import Redactor
 
 
+_MOST_RECORDED = 200_000
+
+
 class Reply(enum.Enum):
     """What the operator says."""
 
@@ -212,7 +215,7 @@ class Run:
             step=planned.block.name,
             result=result,
             seconds=round(seconds, 3),
-            output=output,
+            output=_cut(output),
             error=error,
             values=values or {},
         )
@@ -255,9 +258,19 @@ class Run:
         return "failed" if failed else "rolled back"
 
     def _hear(self, text: str) -> None:
+        if sum(map(len, self._heard)) > _MOST_RECORDED:
+            return
         text = self._redactor(text)
         self._heard.append(text)
         self._view.output(text)
+
+
+def _cut(output: str) -> str:
+    """Return what is recorded of an output: whole lines, so that no half secret is left at the end."""
+    if len(output) <= _MOST_RECORDED:
+        return output
+    kept = output[: output.rfind("\n", 0, _MOST_RECORDED) + 1]
+    return f"{kept}[... {len(output) - len(kept):,} more characters]\n"
 
 
 def _row(planned: Planned) -> dict[str, object]:

@@ -6,6 +6,7 @@ import re
 
 from runbooks.pages.model import Block, Page
 
+_MOST_LINES = 60
 _IF = re.compile(r"\*\*If\b", re.IGNORECASE)
 _FENCE = re.compile(r"[\s>]*(?:`{3,}|~{3,})")
 _TAB = re.compile(r"\s*===[+!]*\s+[\"'](?P<label>.*)[\"']\s*$")
@@ -19,7 +20,7 @@ def text_before(page: Page, block: Block) -> list[str]:
     """Return the paragraphs between the block before a step, or its heading, and the step."""
     above = [other.line for other in page.blocks if other.line < block.line]
     headings = [section.line for section in page.sections if section.line < block.line and section.level]
-    start = max([*(_end_of(page, line) for line in above[-1:]), *headings[-1:], 0])
+    start = max([*(_end_of(page, line) for line in above[-1:]), *headings[-1:], block.line - _MOST_LINES, 0])
     lines = list(page.source_lines[start : block.line - 1])
     return [text for text in _paragraphs(lines) if not _IF.match(text)]
 
