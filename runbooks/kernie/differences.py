@@ -19,3 +19,19 @@ DIFFERENCES: tuple[tuple[str, str], ...] = (
         "They are texts of others; the shape is kept.",
     ),
 )
+
+# Routes whose form is ComfyUI's and whose content is made up, with what is made up. All others answer as ComfyUI does.
+MOCKED: dict[str, str] = {
+    "/embeddings": "the names that `--models embeddings=` gives",
+    "/experiment/models": "folders that exist by name only",
+    "/experiment/models/{folder}": "files of size 0",
+    "/extensions": "none: there is no frontend",
+    "/free": "there are no models to unload; cached results are forgotten",
+    "/models": "folders that exist by name only",
+    "/models/{folder}": "the names that were asked for, or those of `--models`",
+    "/object_info": "the nodes below; model names as in `/models`",
+    "/object_info/{name}": "the nodes below; model names as in `/models`",
+    "/system_stats": "this machine's memory, as of a ComfyUI on CPU",
+    "/users": "one user",
+    "/view_metadata/{folder}": "not found: there are no model files",
+}
