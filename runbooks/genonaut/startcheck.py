@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import ClassVar
 
 from runbooks.drift import look_at
 from runbooks.drift.comfy import Answerer, is_local, look_at_url
@@ -60,13 +61,21 @@ class Problem:
     Attributes:
         what: one sentence without its full stop: key, both values, both origins.
         page: the page to open, below ``docs/``.
+        about: what it is about, for not telling it twice in other words.
     """
 
     what: str
     page: str
+    about: str = ""
 
     def __str__(self) -> str:
         return f"{self.what}. See {self.page}"
+
+
+class _Told:
+    """What this process has said of others at its start."""
+
+    about: ClassVar[set[str]] = set()
 
 
 def is_strict() -> bool:
@@ -83,6 +92,7 @@ def check_at_start(settings: Settings) -> None:
     problems = [*shadowed(layers_at_start()), *output_folder(settings), *others(settings.broker_url)]
     if not is_strict():
         _warn(problems)
+        _Told.about |= {problem.about for problem in problems if problem.about}
         return
     problems += _with_patience(settings, lambda waited: waited > _STRICT_WAIT - _PATIENCE)
     if problems:
@@ -92,10 +102,10 @@ def check_at_start(settings: Settings) -> None:
         )
 
 
-def check_comfyui_beside(settings: Settings) -> None:
-    """Check in a thread whether ComfyUI answers, is one, and writes where pictures are looked for. Warns."""
+def check_beside(settings: Settings) -> None:
+    """Check in a thread what takes patience: ComfyUI, and processes that are started at the same time. Warns."""
     if not is_strict():
-        threading.Thread(target=_check_comfyui, args=(settings,), name="check-comfyui", daemon=True).start()
+        threading.Thread(target=_check_patiently, args=(settings,), name="check-at-start", daemon=True).start()
 
 
 def shadowed(layers: Layers) -> Iterator[Problem]:
@@ -137,7 +147,7 @@ def others(broker_url: str) -> Iterator[Problem]:
         watch.close()
     for drift in view.drifts:
         if drift.matters:
-            yield Problem(str(drift), WHICH)
+            yield Problem(str(drift), WHICH, f"{drift.key}={drift.holds.fingerprint}")
 
 
 def comfyui(settings: Settings) -> Problem | None:
@@ -156,11 +166,13 @@ def comfyui(settings: Settings) -> Problem | None:
     )
 
 
-def _check_comfyui(settings: Settings) -> None:
+def _check_patiently(settings: Settings) -> None:
     view = look_at(os.getpid())
     took = (datetime.now(UTC) - view.started).total_seconds() if view else 0.0
-    grace = max(_GRACE, 2 * took)
-    _warn(_with_patience(settings, lambda waited: waited > grace))
+    until = time.monotonic() + max(_GRACE, 2 * took)
+    _warn(_with_patience(settings, lambda _: time.monotonic() > until))
+    time.sleep(max(until - time.monotonic(), 0.0))
+    _warn(problem for problem in others(settings.broker_url) if problem.about not in _Told.about)
 
 
 def _with_patience(settings: Settings, is_over: Callable[[float], bool]) -> list[Problem]:

@@ -21,7 +21,7 @@ from runbooks.genonaut.api.queue import CeleryQueue, JobQueue
 from runbooks.genonaut.api.routes import router
 from runbooks.genonaut.health import make_watch
 from runbooks.genonaut.holding import settings_in_use
-from runbooks.genonaut.startcheck import check_at_start, check_comfyui_beside
+from runbooks.genonaut.startcheck import check_at_start, check_beside
 from runbooks.genonaut.store import JobStore, prepare
 from runbooks.settings import current_settings, reloader
 
@@ -69,7 +69,7 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if app.state.settings is not None:
-        check_comfyui_beside(app.state.settings)
+        check_beside(app.state.settings)
     yield
     app.state.store.close()
     if app.state.watch is not None:

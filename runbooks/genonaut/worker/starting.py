@@ -8,7 +8,7 @@ from typing import Any
 
 from celery.signals import celeryd_after_setup, worker_init, worker_process_init, worker_ready
 
-from runbooks.genonaut.startcheck import check_at_start, check_comfyui_beside
+from runbooks.genonaut.startcheck import check_at_start, check_beside
 from runbooks.genonaut.startup import exit_on_user_error
 from runbooks.settings import current_settings
 
@@ -52,9 +52,9 @@ def _in_a_child(**_: Any) -> None:
 
     is_first = getattr(current_process(), "index", None) == 0
     if is_first and os.getpid() != _Main.pid and time.monotonic() - _Main.checked < _START:
-        check_comfyui_beside(current_settings())
+        check_beside(current_settings())
 
 
 def _in_main(sender: Any, **_: Any) -> None:
     if not type(sender.pool).__module__.endswith(".prefork"):
-        check_comfyui_beside(current_settings())
+        check_beside(current_settings())
