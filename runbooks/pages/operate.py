@@ -19,7 +19,6 @@ from runbooks.pages.rollback import steps_back
 from runbooks.pages.session import Operated, Session
 from runbooks.redaction import Redactor
 
-
 _MOST_RECORDED = 200_000
 
 
