@@ -13,9 +13,10 @@ import re
 from runbooks.pages.console import split_console
 from runbooks.pages.model import Block
 
+_KEYWORDS = r"\b(?:export|declare|typeset|readonly|local|for|read)\b"
 _SHELL_SETS = re.compile(
-    r"(?:^|[;&|(]|\bdo\b|\bthen\b|\belse\b|\bexport\b|\bdeclare\b|\btypeset\b|\breadonly\b|\blocal\b|\bfor\b|\bread\b[^;|&\n]*?)"
-    r"\s*(?:-\w+\s+)*(?P<name>[A-Za-z_]\w*)(?=\+?=|\[[^]]*\]=|\s+in\b|\s*$|\s*\(\)|\s*[;<])",
+    rf"(?:^|[;&|({{]|\b(?:do|then|else)\b|{_KEYWORDS})\s*(?:-\w+\s+)*(?P<name>[A-Za-z_]\w*)(?:\[[^]]*\])?\+?="
+    rf"|{_KEYWORDS}\s+(?:-\w+\s+)*(?P<named>[A-Za-z_]\w*)",
     re.MULTILINE,
 )
 _SHELL_NEEDS = re.compile(r"\$\{?[#!]?(?P<name>[A-Za-z_]\w*)")
@@ -34,7 +35,7 @@ def names_set(block: Block) -> frozenset[str]:
     if block.runner == "python":
         return _python_names(block.code, stored=True)
     code = _shell_code(block)
-    names = {match["name"] for match in _SHELL_SETS.finditer(code)}
+    names = {match["name"] or match["named"] for match in _SHELL_SETS.finditer(code)}
     names |= {match["name"] for match in _SHELL_FUNCTION.finditer(code)}
     return frozenset(names | ({AMBIENT} if _SHELL_STATE.search(code) else set()))
 
