@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from runbooks.drift.report import Report, Role, Setting
 
@@ -13,6 +14,8 @@ _NAMED = 3
 
 Uses = Callable[[Report, str], bool]
 """Whether a process does anything with a key."""
+
+_Profile: TypeAlias = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -88,58 +91,65 @@ def compare_reports(
         uses: whether a process does anything with a key; for all of them by default.
     """
     comparable = [report for report in reports if report.salt == salt]
-    counts: dict[str, Counter[str]] = {}
+    # Many processes hold the same, so what is true of one of them is looked for once.
+    by_profile: dict[_Profile, list[Report]] = {}
     for report in comparable:
-        for setting in report.settings:
-            counts.setdefault(setting.key, Counter())[setting.fingerprint] += 1
-    standings = (_standing(report, files, counts) if report.salt == salt else Standing(report) for report in reports)
-    drifts = _drifts(comparable, files, counts, uses)
+        by_profile.setdefault(report.profile, []).append(report)
+    counts: dict[str, Counter[str]] = {}
+    for profile, found in by_profile.items():
+        for key, fingerprint in profile:
+            counts.setdefault(key, Counter())[fingerprint] += len(found)
+    standing = {profile: _standing(profile, files, counts) for profile in by_profile}
+    standings = (
+        Standing(report, *(standing[report.profile] if report.salt == salt else (None, None))) for report in reports
+    )
+    drifts = _drifts(by_profile, files, counts, uses)
     return Comparison(tuple(standings), tuple(sorted(drifts, key=lambda drift: not drift.matters)))
 
 
-def _standing(report: Report, files: Mapping[str, Setting] | None, counts: Mapping[str, Counter[str]]) -> Standing:
-    shared = [setting for setting in report.settings if files is not None and setting.key in files]
-    held = [counts[setting.key] for setting in report.settings]
-    with_files = all(_equal(setting, (files or {})[setting.key]) for setting in shared) if shared else None
+def _standing(
+    profile: _Profile, files: Mapping[str, Setting] | None, counts: Mapping[str, Counter[str]]
+) -> tuple[bool | None, bool | None]:
+    """Whether it is what the files say, and whether all hold it."""
+    shared = [(fingerprint, files[key].fingerprint) for key, fingerprint in profile if files and key in files]
+    held = [counts[key] for key, _ in profile]
+    with_files = all(one == other for one, other in shared) if shared else None
     with_others = all(len(count) == 1 for count in held) if any(count.total() > 1 for count in held) else None
-    return Standing(report, with_files, with_others)
+    return with_files, with_others
 
 
 def _drifts(
-    reports: Sequence[Report],
+    by_profile: Mapping[_Profile, Sequence[Report]],
     files: Mapping[str, Setting] | None,
     counts: Mapping[str, Counter[str]],
     uses: Uses,
 ) -> Iterator[Drift]:
     holders: dict[tuple[str, str], list[Report]] = {}
-    for report in reports:
-        for setting in report.settings:
-            right = (files or {}).get(setting.key)
-            if not _equal(setting, right) if right else len(counts[setting.key]) > 1:
-                holders.setdefault((setting.key, setting.fingerprint), []).append(report)
+    for profile, reports in by_profile.items():
+        for key, fingerprint in profile:
+            right = (files or {}).get(key)
+            if fingerprint != right.fingerprint if right else len(counts[key]) > 1:
+                holders.setdefault((key, fingerprint), []).extend(reports)
     for (key, fingerprint), found in holders.items():
+        found.sort(key=lambda report: report.role.rank)
         holds = found[0].setting(key)
         says, against = (files or {}).get(key), "the files"
         if says is None:
-            says, against = _majority(reports, counts[key], fingerprint, key)
+            says, against = _majority(by_profile, counts[key], fingerprint, key)
         if holds is not None and says is not None:
             yield Drift(key, tuple(found), holds, says, against, any(uses(report, key) for report in found))
 
 
-def _majority(reports: Sequence[Report], count: Counter[str], fingerprint: str, key: str) -> tuple[Setting | None, str]:
+def _majority(
+    by_profile: Mapping[_Profile, Sequence[Report]], count: Counter[str], fingerprint: str, key: str
+) -> tuple[Setting | None, str]:
     """What most of the others hold, and one of them; nothing for those who hold it themselves."""
     most = max(count, key=lambda each: (count[each], each))
-    if most == fingerprint:
-        return None, ""
-    for report in reports:
-        setting = report.setting(key)
-        if setting is not None and setting.fingerprint == most:
-            return setting, report.label
+    if most != fingerprint:
+        for profile, reports in by_profile.items():
+            if (key, most) in profile:
+                return reports[0].setting(key), reports[0].label
     return None, ""
-
-
-def _equal(one: Setting, other: Setting) -> bool:
-    return one.fingerprint == other.fingerprint
 
 
 def _with_origin(setting: Setting) -> str:

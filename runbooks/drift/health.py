@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from runbooks.drift.adapters import Held
@@ -185,8 +186,7 @@ def _process_as_json(standing: Standing, show: Collection[str] | None) -> dict[s
     report = standing.report
     shown = {
         setting.key: {"value": setting.value, "origin": setting.origin}
-        for setting in report.settings
-        if show is None or setting.key in show
+        for setting in (report.settings if show is None else filter(None, map(report.setting, show)))
     }
     return {
         "role": str(report.role),
@@ -217,5 +217,7 @@ def state_of(report: Report) -> str:
     return "silent" if report.silent else "reporting"
 
 
+# When a process was started and has loaded its settings stays the same from look to look.
+@lru_cache(maxsize=8192)
 def _time(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="milliseconds") if moment else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from pydantic import TypeAdapter
 
@@ -107,6 +108,11 @@ class Report:
         """Whether it should have spoken again by now: it is stopped, blocked, gone, or cannot reach the broker."""
         return self.age > _MISSED * self.every
 
+    @cached_property
+    def profile(self) -> tuple[tuple[str, str], ...]:
+        """Keys and fingerprints: equal for processes that hold the same."""
+        return tuple((setting.key, setting.fingerprint) for setting in self.settings)
+
     def setting(self, key: str) -> Setting | None:
         """What it holds of a key; None when it has said nothing of it."""
         return next((setting for setting in self.settings if setting.key == key), None)
@@ -118,7 +124,11 @@ class Report:
             at: of the word, by the broker's clock.
             now: the time of reading, by the same clock.
         """
-        return replace(self, last_word=at, age=max((now - at) / timedelta(seconds=1), 0.0))
+        # As replace() does, at a tenth of its price: this is done for a thousand of them at once, many times a minute.
+        same = object.__new__(Report)
+        age = max((now - at).total_seconds(), 0.0)
+        same.__dict__.update(self.__dict__, profile=self.profile, last_word=at, age=age)
+        return same
 
 
 _FORM = TypeAdapter(Report)

@@ -98,11 +98,13 @@ class Shop:
         return [report for report in still_there(self.shelf.read().reports) if not roles or report.role in roles]
 
     def wait_for(self, wanted: Callable[[list[Report]], bool], message: str, timeout: float = 20) -> list[Report]:
-        def found() -> list[Report]:
-            reports = self.reports()
-            return reports if wanted(reports) else []
+        """Wait until the reports are as they should be, and return them; there may be none."""
 
-        return wait_until(found, timeout, message)
+        def found() -> list[list[Report]]:
+            reports = self.reports()
+            return [reports] if wanted(reports) else []
+
+        return wait_until(found, timeout, message)[0]
 
     def remove(self) -> None:
         for process in self._processes:

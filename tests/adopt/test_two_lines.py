@@ -63,10 +63,11 @@ def test_every_process_reports_once_it_has_read_its_settings_and_looking_reads_n
 def test_a_child_that_reads_a_newer_value_disagrees_and_health_says_so(
     shop: Shop, main: int, api: httpx.Client
 ) -> None:
-    shop.done(shop.send())
+    reader = int(shop.done(shop.send()).split()[0])
     api.get("/warehouse")
     shop.write(NEW)
-    (idle,) = [report for report in shop.reports(Role.CHILD) if url_of(report) is None]
+    children = shop.wait_for(lambda reports: len(reports) == 4, "not all report")[2:]
+    (idle,) = [report for report in children if report.pid != reader]
     busy = [shop.send(0.6), shop.send(0.6)]
     assert {shop.done(job).split()[1] for job in busy} == {OLD, NEW}
     shop.wait_for(lambda reports: any(url_of(report) == NEW for report in reports), "the other child does not report")
@@ -89,7 +90,8 @@ def test_a_job_does_not_silence_a_child_and_a_stopped_child_is_silent_since_its_
     shop: Shop, main: int
 ) -> None:
     jobs = [shop.send(2.5), shop.send(2.5)]
-    children = {report.pid for report in shop.wait_for(lambda reports: len(reports) >= 3, "no children")}
+    found = shop.wait_for(lambda reports: sum(report.role is Role.CHILD for report in reports) == 2, "no children")
+    children = {report.pid for report in found}
     deadline = time.monotonic() + 2
     while time.monotonic() < deadline:
         assert not any(report.silent for report in shop.reports(Role.CHILD)), "a job is no reason to be silent"
@@ -110,6 +112,8 @@ def test_a_job_does_not_silence_a_child_and_a_stopped_child_is_silent_since_its_
 
 
 def test_a_killed_child_is_forgotten_and_its_successor_reports(shop: Shop, main: int) -> None:
+    # Celery gives up when a child dies before main is in its loop, where it reports from.
+    shop.wait_for(lambda reports: sum(report.role is not Role.API for report in reports) == 3, "not all report")
     victim = psutil.Process(main).children()[0]
     victim.kill()
 
@@ -135,7 +139,7 @@ def test_no_secret_reaches_a_report_a_log_or_the_health(shop: Shop, main: int, a
 def test_a_worker_that_is_stopped_says_goodbye(shop: Shop, main: int) -> None:
     orders = shop.log("w.log").count("] received")
     job = shop.send(1.5)
-    wait_until(lambda: shop.log("w.log").count("] received") == orders + 1, 10, "the job is not taken")
+    wait_until(lambda: shop.log("w.log").count("] received") == orders + 1, 20, "the job is not taken")
     os.kill(main, signal.SIGTERM)
     leaving = shop.wait_for(lambda reports: any(report.leaving for report in reports), "it does not say that it leaves")
     assert [report.pid for report in leaving if report.leaving] == [main]
@@ -153,7 +157,6 @@ def test_a_busy_worker_of_another_pool_goes_on_speaking_and_a_stopped_one_does_n
     assert (report.role, report.pid, report.pool) == (Role.MAIN, main, pool)
 
     job = shop.send(2.0)
-    shop.wait_for(lambda reports: url_of(reports[0]) is None and not reports[0].silent, "it is silent")
     deadline = time.monotonic() + 1.8
     while time.monotonic() < deadline:
         assert not shop.reports()[0].silent, "a job is no reason to be silent"
