@@ -1,5 +1,6 @@
 """Empty tasks a second of one pool child: ``python echo.py REDIS_URL TASKS``. With ``REPORTING=1`` it reports."""
 
+# ruff: noqa: T201
 from __future__ import annotations
 
 import os
