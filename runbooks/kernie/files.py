@@ -7,6 +7,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,6 +146,21 @@ def fill_tokens(prefix: str, size: tuple[int, int]) -> str:
     for token, value in values.items():
         prefix = prefix.replace(f"%{token}%", value)
     return prefix
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that nobody ever sees half of it: who is reading the old one reads it to its end.
+
+    Raises:
+        OSError: if it cannot be written; nothing is left behind then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        half.write_bytes(data)
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def _contains(root: Path, path: Path) -> bool:

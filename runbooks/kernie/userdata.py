@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from runbooks.kernie.files import Folders, inside
+from runbooks.kernie.files import Folders, inside, write_whole
 
 USER = "default"
 SETTINGS_FILE = "comfy.settings.json"
@@ -36,8 +36,7 @@ class UserData:
 
     def save_settings(self, settings: dict[str, Any]) -> None:
         """Write all settings."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / SETTINGS_FILE).write_text(json.dumps(settings, indent=4))
+        write_whole(self.folder / SETTINGS_FILE, json.dumps(settings, indent=4).encode())
 
     def files(self, folder: Path, *, recurse: bool) -> list[Path]:
         """The files in a folder, sorted."""

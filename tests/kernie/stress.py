@@ -268,7 +268,9 @@ async def _answered(session: aiohttp.ClientSession, url: str, wish: Wish) -> int
                 await answer.read()
             return answer.status
     except TimeoutError:
-        raise AssertionError(f"{wish.method} {wish.path[:200]} {wish.body[:300]!r} was not answered") from None
+        raise AssertionError(
+            f"{wish.method} {wish.path[:200]} {wish.headers} {wish.body[:300]!r} was not answered"
+        ) from None
     except aiohttp.ClientResponseError as error:
         return error.status  # what is no HTTP is answered with a body even to HEAD
     except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):

@@ -159,3 +159,21 @@ def test_user_data_is_written_listed_moved_and_deleted(kernie: RunningMock) -> N
 )
 def test_user_data_outside_or_missing_is_refused(path: str, status: int, shared: RunningMock) -> None:
     assert ask(shared, path)[0] == status
+
+
+@pytest.mark.parametrize("path", ["/upload/image", "/userdata/x.png"])
+def test_who_reads_a_file_while_it_is_replaced_reads_the_old_one_to_its_end(path: str, kernie: RunningMock) -> None:
+    def write(content: bytes) -> None:
+        if "upload" in path:
+            assert upload(kernie, content, overwrite="true") == 200
+        else:
+            assert ask(kernie, path, "POST", content)[0] == 200
+
+    old, new = png("red"), png("blue")[:20]
+    write(old)
+    (written,) = kernie.input_dir.parent.rglob("x.png")
+    with written.open("rb") as reader:
+        write(new)
+        assert reader.read() == old
+    assert written.read_bytes() == new
+    assert [each.name for each in written.parent.iterdir()] == ["x.png"]

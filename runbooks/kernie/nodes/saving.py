@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageOps, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
+from runbooks.kernie.files import write_whole
 from runbooks.kernie.frames import Preview
 from runbooks.kernie.nodes.inputs import STRING, Input, InputFile, World, choice, link
 from runbooks.kernie.nodes.registry import Nodes, Result
@@ -57,7 +58,7 @@ def write_pictures(run: NodeRun, pictures: Pictures, prefix: str, kind: str, lev
         data = png_bytes(frame, metadata, level)
         if run.mock.faults.during_run("truncated_image"):
             data = data[: len(data) // 2]
-        (target.folder / filename).write_bytes(data)
+        write_whole(target.folder / filename, data)
         run.mock.folders.remember(target, counter)
         saved.append({"filename": filename, "subfolder": target.subfolder, "type": kind})
     return saved

@@ -14,7 +14,7 @@ from aiohttp import web
 from PIL import Image
 
 from runbooks.kernie.answers import empty, json_answer, mock_of
-from runbooks.kernie.files import Folders, OutsideFolderError, inside
+from runbooks.kernie.files import Folders, OutsideFolderError, inside, write_whole
 from runbooks.kernie.nodes.saving import png_texts
 
 ROUTES = web.RouteTableDef()
@@ -48,7 +48,7 @@ async def _keep(request: web.Request, change: Callable[[Any, bytes], bytes | Non
     path = target.path if target.overwrite else await asyncio.to_thread(_free_name, target.path, data)
     content = await asyncio.to_thread(change, form, data)
     if content is not None:
-        await asyncio.to_thread(_write, path, content)
+        await asyncio.to_thread(write_whole, path, content)
     return json_answer({"name": path.name, "subfolder": target.subfolder, "type": target.kind})
 
 
@@ -83,11 +83,6 @@ def _free_name(path: Path, data: bytes) -> Path:
         number += 1
         candidate = path.with_name(f"{path.stem} ({number}){path.suffix}")
     return candidate
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
 
 
 def _original(folders: Folders, reference: dict[str, Any]) -> Path | None:

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from runbooks.kernie.answers import empty, json_answer, json_body, mock_of
-from runbooks.kernie.files import OutsideFolderError
+from runbooks.kernie.files import OutsideFolderError, write_whole
 from runbooks.kernie.userdata import UserData, described
 
 ROUTES = web.RouteTableDef()
@@ -126,9 +126,7 @@ async def write_file(request: web.Request) -> web.Response:
     path = _named(request)
     if request.query.get("overwrite") == "false" and path.exists():
         return _text(409, "File already exists")
-    body = await request.read()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(body)
+    write_whole(path, await request.read())
     return _told(request, path)
 
 
