@@ -1,7 +1,7 @@
 """How long it takes to know what every process runs with: the health endpoint beside ``celery inspect`` and Flower.
 
     python benchmarks/health/measure.py                    # 1, 4 and 20 workers, and 1 000 simulated reports
-    python benchmarks/health/measure.py --flower PYTHON    # a Python that has Flower, in an environment of its own
+    python benchmarks/health/measure.py --flower PYTHON    # a Python with flower, redis and packaging installed
 
 Run it on a quiet machine; it takes about three minutes. Everything runs on free ports in a folder of its own, which is
 removed. It prints a table and ends with 1 if an aim is missed.
