@@ -34,6 +34,10 @@ _LOOK_EVERY = 0.02
 # A worker reads from Redis for up to a second. What it is given after it has left its queues goes back to them, unless
 # it has had SIGTERM: then it keeps that until its running job is done.
 _LAST_READ = 1.1
+# SIGTERM while Celery passes a job to a child may have it run and given back, that is run twice. So nothing may be on
+# its way: either nothing is reserved, or all children have been at the same jobs for a while.
+_UNMOVED = 0.3
+_SETTLED_AFTER = 20.0
 _AGAIN = "Once it is gone, run the same command again: the interim worker then gives way to one with the usual command."
 
 
@@ -139,13 +143,18 @@ class _Course:
         try:
             for queue in self.handover.queues:
                 leave_queue(self.broker, self.handover.node, queue)
-            self.switched_after = time.monotonic() - self.began
-            names = ", ".join(queue.name for queue in self.handover.queues)
-            says = f"pid {self.interim_pid} has taken the queues from pid {self.old_pid}: {names}"
-            self.listen(Progress("switch", self.switched_after, says, done=True))
-            self._let_the_old_read_end()
+            begins_no_more = self._settle()
+            self._tell_of_the_switch()
+            if begins_no_more:
+                self._let_the_old_read_end()
         finally:
             tell(self.plan.stops[0])
+
+    def _tell_of_the_switch(self) -> None:
+        self.switched_after = time.monotonic() - self.began
+        names = ", ".join(queue.name for queue in self.handover.queues)
+        says = f"pid {self.interim_pid} has taken the queues from pid {self.old_pid}: {names}"
+        self.listen(Progress("switch", self.switched_after, says, done=True))
 
     def wait_for_the_old(self, timeout: float) -> float:
         try:
@@ -225,15 +234,34 @@ class _Course:
                 _tell(view)
         forget_queue(self.broker, self.handover.name)
 
-    def _let_the_old_read_end(self) -> None:
-        """Unless it has reserved jobs, which it must not begin: SIGTERM keeps it from that."""
+    def _settle(self) -> bool:
+        """Wait until no job is on its way to a child of the old worker; whether it has no reserved ones either.
+
+        Reserved jobs behind long ones are better given back by SIGTERM than begun; behind short ones they are begun.
+        """
         worker = self.plan.stops[0].worker
+        unmoved: tuple[str, ...] = ()
+        began = since = time.monotonic()
+        while (now := time.monotonic()) - began < _SETTLED_AFTER:
+            children = _children(worker.process)
+            answer = ask_worker(self.broker, worker.pid, children)
+            if answer is None or answer.reserved is None:
+                return False
+            if answer.reserved == 0:
+                return True
+            running = tuple(sorted(job.id for job in answer.running))
+            if running != unmoved or len(running) < len(children):
+                unmoved, since = running, now
+            elif now - since > _UNMOVED:
+                return False
+            self.listen(Progress("switch", now - began, f"pid {worker.pid} to begin no more of what it has reserved"))
+            time.sleep(_LOOK_EVERY)
+        return False
+
+    def _let_the_old_read_end(self) -> None:
         began = time.monotonic()
         while (seconds := time.monotonic() - began) < _LAST_READ:
-            answer = ask_worker(self.broker, worker.pid, [child.pid for child in worker.children])
-            if answer is None or answer.reserved != 0:
-                return
-            self.listen(Progress("stop", seconds, f"pid {worker.pid} to end its last read"))
+            self.listen(Progress("stop", seconds, f"pid {self.old_pid} to end its last read"))
             time.sleep(_LOOK_EVERY)
 
     def _let_the_interim_finish(self, interim: ProcessView, timeout: float) -> None:

@@ -11,6 +11,9 @@ from runbooks.workers.interim import PREFIX
 # Every Celery application has this task; it only returns what it is given.
 _PROBE = "celery.accumulate"
 
+# Celery waits for one answer from a node name, unless it is told to wait for more.
+_ALL_ANSWERS = 100
+
 
 @dataclass(frozen=True)
 class TaskQueue:
@@ -29,10 +32,11 @@ class TaskQueue:
     routing_key: str
 
 
-def queues_of(broker: str, node: str, timeout: float = 1.0) -> list[tuple[TaskQueue, ...]]:
+def queues_of(broker: str, node: str, timeout: float = 0.5) -> list[tuple[TaskQueue, ...]]:
     """The queues that each worker of this node name takes jobs from. More than one answer means: a double.
 
     Queues that belong to one worker alone (broadcasts, a direct one, the one of an interim worker) are left out.
+    Takes the whole of ``timeout`` seconds.
     """
     answers: list[tuple[TaskQueue, ...]] = []
 
@@ -40,7 +44,7 @@ def queues_of(broker: str, node: str, timeout: float = 1.0) -> list[tuple[TaskQu
         said = [queue for queue in reply.get(node) or [] if not _is_its_own(queue, node)]
         answers.append(tuple(_queue(queue) for queue in said))
 
-    broadcast(broker, "active_queues", look, timeout, node)
+    broadcast(broker, "active_queues", look, timeout, node, _ALL_ANSWERS)
     return answers
 
 

@@ -18,8 +18,12 @@ from runbooks.workers.outcome import StartFailedError
 from runbooks.workers.progress import Listener, Progress
 
 _LOOK_EVERY = 0.05
+# A worker that listens answers in a hundredth of a second. It says that it is ready a moment before it listens, and
+# what it is asked in between it never hears.
+_ASK_TIMEOUT = 0.4
 _ASK_EVERY = 1.0
-_ASK_AT_MOST = 3
+_ASK_READY_EVERY = 0.1
+_ASK_READY_FOR = 2.0
 
 # The worker must outlive whoever restarts it, and a finished one must not stay a zombie of, say, a test run: this small
 # process starts it in a session of its own and leaves.
@@ -91,19 +95,19 @@ def wait_until_it_answers(start: Start, new: ProcessView, part: LogPart, timeout
     """
     began = time.monotonic()
     ask_next = began + _ASK_EVERY
-    unanswered = 0
+    ready_since: float | None = None
     while (seconds := time.monotonic() - began) < timeout:
         if not is_alive(new.handle):
             raise died(new.pid, part)
-        ready = part.says_ready()
-        if ready or time.monotonic() > ask_next:
-            node = node_of(start.broker, new.pid) if start.broker else None
-            if node or (ready and unanswered == _ASK_AT_MOST):
+        if ready_since is None and part.says_ready():
+            ready_since = ask_next = time.monotonic()
+        if time.monotonic() >= ask_next:
+            node = node_of(start.broker, new.pid, timeout=_ASK_TIMEOUT) if start.broker else None
+            if node or (ready_since and time.monotonic() - ready_since > _ASK_READY_FOR):
                 says = f"{node} answers" if node else "its log says ready (it could not be asked)"
                 listen(Progress("answer", time.monotonic() - began, f"pid {new.pid}: {says}", done=True))
                 return says
-            unanswered += ready
-            ask_next = time.monotonic() + _ASK_EVERY
+            ask_next = time.monotonic() + (_ASK_READY_EVERY if ready_since else _ASK_EVERY)
         listen(Progress("answer", seconds, f"pid {new.pid} to be ready"))
         time.sleep(_LOOK_EVERY)
     raise StartFailedError(

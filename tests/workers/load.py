@@ -106,4 +106,4 @@ def steady_load(here: Installation) -> Iterator[Load]:
     finally:
         enough.set()
         sender.join()
-    wait_until(lambda: len(here.jobs("ended")) >= load.sent, 20, "all jobs to end")
+    wait_until(lambda: len({job["number"] for job in here.jobs("ended")}) == load.sent, 20, "all jobs to end")

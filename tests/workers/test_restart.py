@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -199,6 +200,11 @@ def test_an_orphan_beside_a_fresh_worker_is_named_and_nothing_is_touched_until_s
     for choice in ("--all", f"--pid {fresh.pid}", f"kill -TERM {orphan.pid}"):
         assert choice in refused.value.do
     assert [view.pid for view in here.mains()] == [orphan.pid, fresh.pid]
+
+    refused_too = plan_restart("local-demo", here.root, pid=fresh.pid, handover=True).in_the_way
+    assert [error.what for error in refused_too] == [
+        f"2 workers answer to the node name celery@{socket.gethostname()}; they cannot be told apart."
+    ]
 
     plan = plan_restart("local-demo", here.root, every=True)
     # Both have the same node name; each is asked all the same.
