@@ -125,7 +125,7 @@ class Outcome:
         first_new: when the first job began on the new value; None when none did.
         gap: longest time in which no job began.
         old_after_edit: jobs that began on the old value after the edit.
-        old_after_switch: of these, those that began after the old worker was said to take no more; None where nobody says.
+        old_after_switch: of these, those after the old worker was said to begin no more; None where nobody says.
         lost: jobs that never ended.
         doubled: jobs that began more than once.
     """
@@ -203,7 +203,7 @@ def row(name: str, outcomes: list[Outcome]) -> str:
         f"{statistics.median(outcome.gap for outcome in outcomes):.2f}",
         f"{max(outcome.gap for outcome in outcomes):.2f}",
         f"{statistics.median(outcome.old_after_edit for outcome in outcomes):g}" if firsts else "all",
-        "–"
+        "-"
         if outcomes[0].old_after_switch is None
         else str(sum(outcome.old_after_switch or 0 for outcome in outcomes)),
         str(sum(outcome.lost for outcome in outcomes)),
