@@ -13,6 +13,9 @@ from typing import Any
 
 Reply = dict[str, Any]
 
+# Where several may answer, nobody knows when all have: one that is well does so in a hundredth of a second.
+_ALL_ANSWERED_AFTER = 0.3
+
 
 @dataclass(frozen=True)
 class RunningJob:
@@ -95,15 +98,16 @@ def ask_worker(
         pid: main process.
         children: pids of its pool children.
         sharing: how many workers may answer to its node name, itself included. Celery takes one for granted.
-        timeout: seconds to wait for each answer.
+        timeout: seconds to wait for each answer; less where several may come.
     """
     node = node_of(broker, pid, children, timeout)
     if node is None:
         return None
+    wait = timeout if sharing == 1 else min(timeout, _ALL_ANSWERED_AFTER)
     running: list[list[Reply]] = []
     reserved: list[list[Reply]] = []
-    broadcast(broker, "active", lambda reply: running.append(reply.get(node, [])), timeout, node, sharing)
-    broadcast(broker, "reserved", lambda reply: reserved.append(reply.get(node, [])), timeout, node, sharing)
+    broadcast(broker, "active", lambda reply: running.append(reply.get(node, [])), wait, node, sharing)
+    broadcast(broker, "reserved", lambda reply: reserved.append(reply.get(node, [])), wait, node, sharing)
     jobs = [_job(said) for answer in running for said in answer]
     return Answer(
         node=node,
