@@ -28,13 +28,17 @@
     next.deleteData(0, 1);
   }
 
-  /* A table or a figure wider than the screen scrolls inside its frame: let the keyboard reach it. */
-  const frames = () => {
-    for (const frame of document.querySelectorAll(".md-typeset__scrollwrap")) {
+  /* A table or a figure wider than its frame scrolls inside it: let the keyboard reach it, whatever changed its width. */
+  const frames = new ResizeObserver((changes) => {
+    for (const { target } of changes) {
+      const frame = target.closest(".md-typeset__scrollwrap");
       if (frame.scrollWidth > frame.clientWidth) frame.setAttribute("tabindex", "0");
       else frame.removeAttribute("tabindex");
     }
+  });
+  const watch = () => {
+    for (const part of document.querySelectorAll(".md-typeset__scrollwrap, .md-typeset__scrollwrap > *")) frames.observe(part);
   };
-  addEventListener("load", frames);
-  addEventListener("resize", frames);
+  watch();
+  addEventListener("load", watch);
 })();
