@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from runbooks.drift.report import Report, Role
 from runbooks.drift.whoami import machine, name_of
 
+REPLACES = "RUNBOOKS_REPLACES"
+"""Variable that a process is started with when it takes the place of one that still runs: that one's ``name_of``."""
+
 
 def still_there(reports: Iterable[Report]) -> list[Report]:
     """The reports of processes that are not known to have ended.

@@ -8,6 +8,7 @@ from typing import Any
 
 from runbooks.drift import redact, words_of_files
 from runbooks.drift.holdings import text_of
+from runbooks.drift.presence import REPLACES
 from runbooks.settings import Layers
 
 # A configuration key may be called "path"; a process without PATH is not what anyone meant by that.
@@ -60,6 +61,7 @@ def rebuild_environment(old: Mapping[str, str], layers: Layers, keep: Collection
         layers: what the files say now.
         keep: variables that survive from ``old`` though a file sets them.
     """
+    old = {name: text for name, text in old.items() if name != REPLACES}
     # A shell expands PATH=bin:$PATH when it sources the file; the value as written would not find a single program.
     settable = {name for name, text in layers.exports.items() if "$" not in text}
     kept = (_SYSTEM - settable) | set(keep)

@@ -113,7 +113,8 @@ class _Course:
             "if it still ran, it has been told to stop."
         )
         self.undo = self._stop_interim
-        start = replace(start, argv=interim_argv(start.argv, self.handover.name), output=self.handover.output)
+        argv = interim_argv(start.argv, self.handover.name)
+        start = replace(start, argv=argv, output=self.handover.output, replaces=self.old_pid)
         start = replace(start, log=where_it_logs(self.plan.stops[0].worker, start.output))
         self.interim, part = start_worker(start)
         self.listen(Progress("start", 0.0, f"interim worker pid {self.interim.pid} has been started", done=True))
@@ -168,7 +169,7 @@ class _Course:
             f"The old worker is gone. The interim one (pid {self.interim_pid}) takes the jobs, on the new settings. "
             "Run the same command again: it then gives way to one with the usual command line."
         )
-        start = refresh(self.plan.starts[0], self.plan)
+        start = replace(refresh(self.plan.starts[0], self.plan), replaces=self.interim_pid)
         new, part = start_worker(start)
         self.undo = lambda: _tell(new)
         self.listen(Progress("start", 0.0, f"pid {new.pid} has been started", done=True))

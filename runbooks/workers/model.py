@@ -66,6 +66,7 @@ class Start:
         log: file that has Celery's own lines; mostly ``output``.
         broker: URL of the broker that it will use.
         by_hand: the command with which a person starts it.
+        replaces: main process that still runs and whose place it takes; None when that one has left before.
     """
 
     argv: tuple[str, ...]
@@ -75,6 +76,7 @@ class Start:
     log: Path
     broker: str | None
     by_hand: str
+    replaces: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for ``--json``."""

@@ -10,7 +10,9 @@ import time
 import psutil
 
 from runbooks.drift import ProcessView, is_alive, look_at
+from runbooks.drift.presence import REPLACES
 from runbooks.drift.processes import GONE
+from runbooks.drift.whoami import name_of
 from runbooks.workers.ask import node_of
 from runbooks.workers.log import LogPart
 from runbooks.workers.model import Start
@@ -50,12 +52,13 @@ def start_worker(start: Start) -> tuple[ProcessView, LogPart]:
         StartFailedError: the program could not be started, or died at once.
     """
     part = LogPart.from_now_on(start.log)
+    replaces = {} if start.replaces is None else {REPLACES: name_of(start.replaces)}
     try:
         start.output.parent.mkdir(parents=True, exist_ok=True)
         launched = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _LAUNCHER, json.dumps(start.argv), str(start.output)],
             cwd=start.cwd,
-            env=dict(start.environment.variables),
+            env={**start.environment.variables, **replaces},
             capture_output=True,
             text=True,
             check=False,

@@ -11,15 +11,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from runbooks.drift.adapters import Snapshot
 from runbooks.drift.report import Role
 from runbooks.drift.reporter import Identity, Reporter
+from runbooks.drift.whoami import name_of
 from runbooks.genonaut import holding, startcheck
 from runbooks.genonaut.startcheck import check_at_start, comfyui, others, output_folder, shadowed
 from runbooks.lab import Lab
+from runbooks.lab.processes import WORKER_APP
 from runbooks.settings import Settings, load_settings, read_layers
+from runbooks.workers import Restarted, restart_worker
 from tests.adopt.broker import Broker
 from tests.comfyui.fake import FakeComfyUI
 from tests.support.waiting import wait_until
@@ -126,9 +130,9 @@ def older() -> Snapshot:
     return Snapshot(holding.held_by(load_settings(env_target="local-demo", environ={"COMFYUI_URL": OLD})))
 
 
-def another_process(url: str, role: Role) -> None:
+def another_process(url: str, role: Role, every: float = 60) -> None:
     """What a process of another machine would say."""
-    reporter = Reporter(older, Identity("genonaut", role, every=60), url)
+    reporter = Reporter(older, Identity("genonaut", role, every=every), url)
     reporter._id, reporter._pid = f"elsewhere-{role}", 4_194_305
     from runbooks.drift import reporter as module
 
@@ -160,6 +164,27 @@ def test_a_process_of_this_machine_that_has_ended_and_one_that_is_being_replaced
     leaving._pid = 4_194_306
     assert leaving.beat()
     assert said(others(broker.url())) == []
+
+
+def test_only_the_very_process_that_this_one_replaces_may_be_stale_beside_it(
+    root: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "env" / ".env.local-demo").write_text(f"COMFYUI_URL={NEW}\n")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as old:
+        replaced = Reporter(older, Identity("genonaut", Role.MAIN), broker.url())
+        replaced._id, replaced._pid = name_of(old.pid), old.pid
+        assert replaced.beat()
+        assert len(said(others(broker.url()))) == 1
+        monkeypatch.setenv("RUNBOOKS_REPLACES", name_of(os.getppid()))
+        assert len(said(others(broker.url()))) == 1, "another one"
+        monkeypatch.setenv("RUNBOOKS_REPLACES", name_of(old.pid))
+        assert said(others(broker.url())) == []
+
+
+def test_a_silent_process_of_another_machine_may_have_ended_and_is_not_named(root: Path, broker: Broker) -> None:
+    (root / "env" / ".env.local-demo").write_text(f"COMFYUI_URL={NEW}\n")
+    another_process(broker.url(), Role.MAIN, every=0.001)
+    wait_until(lambda: said(others(broker.url())) == [], 5, "it to count as silent")
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://localhost"])
@@ -230,34 +255,68 @@ def test_every_page_that_a_warning_names_is_there(page: str) -> None:
     assert (Path(__file__).parents[2] / "docs" / page).is_file()
 
 
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab.start(tmp_path_factory.mktemp("lab") / "root", free_ports=True) as lab:
+        yield lab
+
+
 @pytest.mark.e2e
-def test_a_normal_start_is_silent_and_the_incident_is_told_in_the_log_of_the_api(tmp_path: Path) -> None:
-    with Lab.start(tmp_path / "lab", free_ports=True) as lab:
-        mock = lab.root / "logs" / "kernie-gen.log"
-        # By the lab, by the API, by the worker.
-        wait_until(lambda: mock.read_text().count('"GET / ') >= 3, 20, "nobody has looked at ComfyUI")
-        wait_until(
-            lambda: all(
-                "Configuration:" not in (lab.root / "logs" / f"{name}.log").read_text() for name in ("api", "worker")
-            ),
-            1,
-            "a normal start is not silent",
-        )
-        file = lab.root / "env" / ".env.local-demo"
-        file.write_text(file.read_text().replace("COMFYUI_URL=", "COMFYUI_URL=http://localhost:1 # "))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "runbooks.genonaut.api"],
-            cwd=lab.root,
-            env={**os.environ, "ENV_TARGET": "local-demo", "API_PORT": "0", "GENONAUT_LAB": str(lab.root)},
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
-        assert process.stderr
-        told = next(line for line in process.stderr if "COMFYUI_URL" in line)
-        process.terminate()
-        process.communicate()
-        worker, url = lab.state.service("worker").pid, lab.environment()["MOCK_URL"]
-        for word in (f"worker main {worker} with", "pool child", url, "http://localhost:1", "env/.env.local-demo:2"):
-            assert word in told
-        assert told.strip().endswith(startcheck.WHICH)
+def test_a_normal_start_is_silent_and_the_incident_is_told_in_the_log_of_the_api(lab: Lab) -> None:
+    mock = lab.root / "logs" / "kernie-gen.log"
+    # By the lab, by the API, by the worker.
+    wait_until(lambda: mock.read_text().count('"GET / ') >= 3, 20, "nobody has looked at ComfyUI")
+    wait_until(
+        lambda: all(
+            "Configuration:" not in (lab.root / "logs" / f"{name}.log").read_text() for name in ("api", "worker")
+        ),
+        1,
+        "a normal start is not silent",
+    )
+    file = lab.root / "env" / ".env.local-demo"
+    before = file.read_text()
+    file.write_text(before.replace("COMFYUI_URL=", "COMFYUI_URL=http://localhost:1 # "))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runbooks.genonaut.api"],
+        cwd=lab.root,
+        env={**os.environ, "ENV_TARGET": "local-demo", "API_PORT": "0", "GENONAUT_LAB": str(lab.root)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stderr
+    told = next(line for line in process.stderr if "COMFYUI_URL" in line)
+    process.terminate()
+    process.communicate()
+    file.write_text(before)
+    worker, url = lab.state.service("worker").pid, lab.environment()["MOCK_URL"]
+    for word in (f"worker main {worker} with", "pool child", url, "http://localhost:1", "env/.env.local-demo:2"):
+        assert word in told
+    assert told.strip().endswith(startcheck.WHICH)
+
+
+@pytest.mark.e2e
+def test_a_strict_worker_is_restarted_and_handed_over_though_the_one_that_it_replaces_is_stale(lab: Lab) -> None:
+    file = lab.root / "env" / ".env.local-demo"
+    before = file.read_text()
+
+    def restart(timeout: int, *, handover: bool = False) -> Restarted:
+        file.write_text(f"{before}STRICT_CONFIG=1\nCOMFYUI_TIMEOUT={timeout}\n")
+        wait_until(lambda: any("COMFYUI_TIMEOUT" in told for told in said(seen_by(lab))), 10, "the worker to be stale")
+        return restart_worker("local-demo", lab.root, app=WORKER_APP, handover=handover, timeout=30)
+
+    assert restart(31).proven
+    handed = restart(32, handover=True)
+    assert handed.proven
+    strict = psutil.Process(handed.new_pids[0]).environ()
+    assert (strict["STRICT_CONFIG"], strict["COMFYUI_TIMEOUT"]) == ("1", "32")
+    log = (lab.root / "logs" / "worker-handover.log").read_text()
+    assert "Configuration:" not in log, "the interim worker does not complain of the one that it replaces"
+
+
+def seen_by(lab: Lab) -> list[startcheck.Problem]:
+    """What a process that is started in the lab now would be told of the others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(lab.root)
+        patch.setenv("ENV_TARGET", "local-demo")
+        return list(others(lab.environment()["REDIS_URL"]))

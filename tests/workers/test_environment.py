@@ -50,6 +50,12 @@ def test_a_variable_can_be_kept_on_purpose(layers: Layers) -> None:
     assert new["COMFYUI_URL"] == "http://localhost:8189"
 
 
+def test_whom_the_old_process_replaced_is_not_handed_on(layers: Layers) -> None:
+    new = rebuild_environment({"RUNBOOKS_REPLACES": "machine-1-2"}, layers)
+    assert "RUNBOOKS_REPLACES" not in new.variables
+    assert "RUNBOOKS_REPLACES" not in {change.variable for change in new.changes}
+
+
 def test_the_target_is_always_the_one_meant(layers: Layers) -> None:
     assert rebuild_environment({}, layers).variables["ENV_TARGET"] == "local-demo"
 
