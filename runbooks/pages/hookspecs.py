@@ -10,9 +10,11 @@ import pytest
 from runbooks.pages.surroundings import PageEnvironment
 
 if TYPE_CHECKING:
-    from runbooks.pages.model import Page
+    from runbooks.pages.model import Block, Page
+    from runbooks.pages.results import Result
+    from runbooks.pages.session import Session
 
-__all__ = ["PageEnvironment", "pytest_runbooks_environment"]
+__all__ = ["PageEnvironment", "pytest_runbooks_environment", "pytest_runbooks_run_step"]
 
 
 @pytest.hookspec(firstresult=True)
@@ -34,4 +36,13 @@ def pytest_runbooks_environment(page: Page, config: pytest.Config) -> AbstractCo
     def pytest_runbooks_environment(page, config):
         return server_environment() if page.meta.get("needs") == "server" else None
     ```
+    """
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_runbooks_run_step(session: Session, block: Block) -> Result | None:
+    """Run one step of a page's session and return what became of it.
+
+    The plugin's own implementation is the last; a wrapper sees each step before and after it ran, in its place of the
+    session, and may return another result.
     """

@@ -42,6 +42,11 @@ class PageCollection:
             kept.append(PageFile.from_parent(parent, path=file_path, collection=self))
         return kept
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_runbooks_run_step(self, session: Session, block: Block) -> Result:
+        """Run the step."""
+        return session.run(block)
+
 
 class PageFile(pytest.File):
     """A Markdown file, which is one page, or a Python file, whose docstrings are one page each."""
@@ -157,7 +162,7 @@ class PageRun:
         """Run a step, or return its result when it has run."""
         if block not in self._results:
             assert self._session is not None
-            self._results[block] = self._session.run(block)
+            self._results[block] = self._node.ihook.pytest_runbooks_run_step(session=self._session, block=block)
             if not self._results[block].skipped:
                 self._counts.ran(self.page, block)
         return self._results[block]

@@ -1,21 +1,23 @@
-"""A page is a proof only if breaking any one of its steps turns it red, at that step's line."""
+"""A page is a proof only if breaking any one of its steps turns it red, at that step's line.
+
+Each step is broken where it runs, in `pytest --markdown-docs` (conftest.py); here stands that this is noticed.
+"""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from textwrap import dedent
 
+import pluggy
 import pytest
 
-from runbooks.pages import Session, parse_page, terminal_environment
-from runbooks.pages.expected import compare
-from runbooks.pages.model import Block, Page
-from tests.support.stacks import stack
+import conftest
+from runbooks.pages import Page, Result, Session, hookspecs, parse_page
+from runbooks.pages.pytest_collect import PageCollection
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted(path for path in (ROOT / "docs" / "runbooks").glob("*.md") if path.name != "index.md")
@@ -63,58 +65,89 @@ def test_a_step_that_restarts_edits_or_creates_says_that_it_changes_something(pa
     assert not silent
 
 
-@contextmanager
-def session_of(page: Page) -> Iterator[Session]:
-    with stack(str(page.meta["stack"])) as environment:
-        variables = {name: value for name, value in environment.variables.items() if value is not None}
-        environ = terminal_environment() | variables
-        with Session(page, environ=environ, cwd=ROOT, shown=environment.shown) as session:
-            yield session
+def proven(text: str, *, is_runbook: bool = True) -> list[Result]:
+    """Run a page as pytest runs it with this project's conftest."""
+    page = parse_page(dedent(text).lstrip("\n"), name="page.md")
+    if is_runbook:
+        page = replace(page, path=PAGES[0])
+    manager = pluggy.PluginManager("pytest")
+    manager.add_hookspecs(hookspecs)
+    manager.register(PageCollection.__new__(PageCollection))
+    manager.register(conftest)
+    with Session(page) as session:
+        return [manager.hook.pytest_runbooks_run_step(session=session, block=step) for step in page.steps]
 
 
-def broken(step: Block) -> Block:
-    """The step with a mistake in its first line, before anything that it changes."""
-    mistake = "a_mistake_in_this_line" if step.runner == "python" else "a-mistake-in-this-line"
-    return replace(step, code=f"{mistake}\n{step.code}", lines=(step.lines[0], *step.lines))
+def test_a_step_that_goes_on_after_a_mistake_turns_its_page_red() -> None:
+    text = """
+        ```{.bash data-fails="127"}
+        no-such-command
+        ```
+        """
+    (result,) = proven(text)
+    assert not result.passed
+    assert str(result.error).startswith("page.md:1: this step passes with a mistake in its first line")
+    (result,) = proven(text, is_runbook=False)
+    assert result.passed
 
 
-def wrong_outputs(step: Block) -> Iterator[tuple[int, str]]:
-    """The expected output with one line of it changed, for every line that is not a mere wildcard."""
-    assert step.expected is not None
-    lines = step.expected.text.splitlines()
-    for index, line in enumerate(lines):
-        if line.strip() not in ("", "..."):
-            yield index, "\n".join([*lines[:index], f"{line} and more", *lines[index + 1 :]])
+def test_an_expected_output_that_accepts_anything_turns_its_page_red() -> None:
+    (result,) = proven("""
+        ```bash
+        echo said
+        ```
+
+        ```output
+        ...
+        ```
+        """)
+    assert str(result.error).startswith("page.md:6: this output expects nothing in particular")
 
 
-@pytest.mark.e2e
-@each_page
-def test_breaking_any_one_step_of_a_page_turns_it_red_at_that_line(path: Path) -> None:
-    page = read(path)
-    with session_of(page) as session:
-        for step in page.steps:
-            failed = session.run(broken(step))
-            assert not failed.passed, f"{path.name}:{step.line} passed with a mistake in it"
-            assert failed.line == step.lines[0]
-            assert "mistake" in f"{failed.error}{failed.output}"
+def test_a_line_that_is_not_compared_turns_its_page_red() -> None:
+    (result,) = proven("""
+        ```bash
+        echo said
+        ```
 
-            result = session.run(step)
-            result.check()
-            if step.expected is not None:
-                seen = session.as_shown(result.output)
-                mutants = list(wrong_outputs(step))
-                assert mutants, f"{path.name}:{step.expected.line} expects nothing in particular"
-                for index, text in mutants:
-                    mismatch = compare(text, seen)
-                    assert mismatch is not None, f"{path.name}:{step.expected.line + index} is not compared"
+        ```{.output data-match="regex"}
+        said|anything
+        ```
+        """)
+    assert str(result.error).startswith("page.md:6: this line of the output is not compared")
 
 
-@pytest.mark.e2e
+def test_steps_that_prove_something_run_once_and_pass(tmp_path: Path) -> None:
+    (shell, python) = proven(f"""
+        ```bash
+        echo once >> {tmp_path}/ran
+        cat {tmp_path}/ran
+        ```
+
+        ```output
+        once
+        ```
+
+        ```python
+        from pathlib import Path
+        ran = Path("{tmp_path}/ran")
+        ran.write_text(ran.read_text() + "again")
+        print(ran.read_text())
+        ```
+
+        ```output
+        once
+        again
+        ```
+        """)
+    assert (shell.error, python.error) == (None, None)
+
+
 def test_pytest_reports_a_broken_step_at_its_line_and_fails(tmp_path: Path) -> None:
-    text = (ROOT / "docs" / "runbooks" / "verify-a-generation.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "pitfalls" / "lru-cache.md").read_text(encoding="utf-8")
     page = tmp_path / "broken.md"
-    page.write_text(text.replace("    completed\n    None\n", "    failed\n    None\n"), encoding="utf-8")
-    line = page.read_text(encoding="utf-8").splitlines().index("    failed") + 1
+    page.write_text(text.replace("\nafter cache_clear(): http", "\nafter cache_clear(): ftp"), encoding="utf-8")
+    line = page.read_text(encoding="utf-8").splitlines().index("after cache_clear(): ftp://localhost:8189") + 1
     options = [
         "--markdown-docs",
         "-q",
@@ -135,4 +168,4 @@ def test_pytest_reports_a_broken_step_at_its_line_and_fails(tmp_path: Path) -> N
         timeout=120,
     )
     assert run.returncode == 1, run.stdout + run.stderr
-    assert re.search(rf"broken\.md:{line}: 'failed' was expected, 'completed' was seen", run.stdout), run.stdout
+    assert re.search(rf"broken\.md:{line}: 'after cache_clear\(\): ftp:\S+ was expected", run.stdout), run.stdout
