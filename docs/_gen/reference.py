@@ -293,13 +293,13 @@ def _cell(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """Help text as Markdown: paragraphs joined, what is bold or indented in the terminal as code."""
+    """Help text as Markdown: paragraphs joined, what is indented in the terminal as code."""
     shown = text.split("\f")[0].replace("\b", "").strip("\n")  # Typer's signs for "hide the rest" and "do not wrap"
     paragraphs = []
     for paragraph in re.split(r"\n\s*\n", shown):
         words = " ".join(paragraph.split())
         paragraphs.append(f"`{words}`" if paragraph.startswith("  ") else words)
-    return re.sub(r"\[/?bold\]", "`", "\n\n".join(paragraphs))
+    return "\n\n".join(paragraphs)
 
 
 GENERATED: dict[Path, Callable[[], str]] = {

@@ -61,11 +61,11 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Begin with [bold]runbooks up --incident[/bold] and the page “The mock gets no requests”, "
-    "or watch it all in a minute: [bold]runbooks drill[/bold]",
+    epilog="Begin with `runbooks up --incident` and the page “The mock gets no requests”, "
+    "or watch it all in a minute: `runbooks drill`",
 )
 
 
@@ -91,7 +91,7 @@ def runbooks(
 
 app.command(
     rich_help_panel=LAB,
-    epilog="Beside another stack, in the background: [bold]runbooks up --free-ports --detach[/bold]",
+    epilog="Beside another stack, in the background: `runbooks up --free-ports --detach`",
 )(up)
 app.command(rich_help_panel=LAB)(status)
 app.command(rich_help_panel=LAB)(down)
@@ -138,7 +138,7 @@ def _load_mock() -> Any:
 
 
 def _single(function: Any, name: str) -> Any:
-    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
     single.command(name)(function)
     return typer.main.get_command(single)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -134,9 +135,16 @@ def _table(seen: dict[str, Progress]) -> Table:
             Text(progress.text),
             Text(str(progress.pid or "")),
             Text(f"{progress.seconds:.1f} s" if up else ""),
-            Text(str(progress.log or ""), style="dim"),
+            Text(_short(progress.log), style="dim"),
         )
     return table
+
+
+def _short(log: Path | None) -> str:
+    """A log's path from here, so that the table fits a terminal; the whole path where that is no shorter."""
+    if log is None:
+        return ""
+    return min(str(log), os.path.relpath(log), key=len)
 
 
 def _say_what_next(out: Console, lab: Lab, root: Path, detach: bool) -> None:
