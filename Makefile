@@ -43,9 +43,11 @@ drill: setup ## Play the incident from symptom to cure in a lab of its own
 	@$(BIN)/runbooks drill
 
 site: setup ## Build the site into site/
+	@$(BIN)/python docs/_gen/stamps.py
 	@$(BIN)/mkdocs build --strict
 
 serve: setup ## Serve the site on 8010 and rebuild it on every change
+	@$(BIN)/python docs/_gen/stamps.py --none
 	@$(BIN)/mkdocs serve --dev-addr 127.0.0.1:8010
 
 reference: setup ## Write the generated reference pages anew

@@ -20,7 +20,11 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Add ``--markdown-docs`` unless pytest-markdown-docs does."""
+    """Add ``--markdown-docs`` unless pytest-markdown-docs does, and where stamps of proven pages are written."""
+    parser.addini(
+        "runbooks_stamps", "file that says when each page was proven last; none: it is not written", default=""
+    )
+    parser.addini("runbooks_stamps_code", "files and folders on whose change a page counts as unproven", type="args")
     if not _other_plugin_is_used(pluginmanager):
         parser.getgroup("collect").addoption(
             "--markdown-docs",
@@ -41,6 +45,10 @@ def pytest_configure(config: pytest.Config) -> None:
         counts = PageCounts(config)
         config.pluginmanager.register(counts, "runbooks_pages_counts")
         config.pluginmanager.register(PageCollection(config, counts), "runbooks_pages_collection")
+        if config.getini("runbooks_stamps") and not hasattr(config, "workerinput"):
+            from runbooks.pages.pytest_stamps import PageStamps
+
+            config.pluginmanager.register(PageStamps(config, counts), "runbooks_pages_stamps")
         if config.getoption("dist", "no") != "no":
             from runbooks.pages.pytest_xdist import PageScheduling
 

@@ -32,10 +32,12 @@ def cannot(reason: str) -> None:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the built site. A warning is an error (but not with --quiet: it silences --strict)."""
     folder = tmp_path_factory.mktemp("site")
+    subprocess.run([sys.executable, "docs/_gen/stamps.py"], cwd=ROOT, check=True)
+    published = {"SITE_URL": "http://127.0.0.1:8010/", "REPOSITORY_URL": "https://example.org/genonaut-runbooks"}
     result = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
         cwd=ROOT,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "SITE_URL": "http://127.0.0.1:8010/"},
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1", **published},
         capture_output=True,
         text=True,
         check=False,
