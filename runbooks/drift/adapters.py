@@ -9,16 +9,14 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from enum import Enum
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from runbooks.drift.origins import Origins
 from runbooks.drift.showing import text_of
-from runbooks.errors import UserError
-from runbooks.settings.layers import read_env_file
 
 MOST = 300
 """Settings of one process that are reported."""
@@ -87,8 +85,9 @@ def look(source: Source) -> Snapshot | None:
 
 def _held(settings: Any) -> Iterator[Held]:
     if isinstance(settings, BaseModel):
+        origins = Origins(settings)
         for name, field in type(settings).model_fields.items():
-            yield from _field(settings, name, field)
+            yield from _field(settings, name, field, origins)
     elif isinstance(settings, Mapping):
         for key, value in settings.items():
             yield from _flat(str(key), value, _from_environment(str(key), value))
@@ -97,45 +96,18 @@ def _held(settings: Any) -> Iterator[Held]:
             yield from _flat(name, value, _from_environment(name, value))
 
 
-def _field(settings: BaseModel, name: str, field: FieldInfo) -> Iterator[Held]:
+def _field(settings: BaseModel, name: str, field: FieldInfo, origins: Origins) -> Iterator[Held]:
     value = getattr(settings, name)
     if name not in settings.model_fields_set:
         yield from _flat(name, value, "default", public=field.default is not PydanticUndefined)
         return
-    names = _variables(settings, name, field)
     public = _is_closed(field.annotation) or (field.default is not PydanticUndefined and value == field.default)
-    yield from _flat(name, value, _origin(settings, names), public=public)
-
-
-def _origin(settings: BaseModel, names: list[str]) -> str | None:
-    """Where pydantic-settings took a value from: the environment wins over its env files, of which the last wins."""
-    if "env_prefix" not in settings.model_config:
-        return None
-    environ = {variable.lower(): variable for variable in os.environ}
-    for name in names:
-        if name.lower() in environ:
-            return f"environment variable {environ[name.lower()]}"
-    given = settings.model_config.get("env_file")
-    files = given if isinstance(given, list | tuple) else [given] if given else []
-    for file in reversed(files):
-        try:
-            lines = {variable.lower(): line for variable, (_, line) in read_env_file(Path(str(file))).items()}
-        except UserError:
-            continue
-        for name in names:
-            if name.lower() in lines:
-                return f"{file}:{lines[name.lower()]}"
-    return "argument or another source"
-
-
-def _variables(settings: BaseModel, name: str, field: FieldInfo) -> list[str]:
-    aliases = field.validation_alias
-    if isinstance(aliases, str):
-        return [aliases]
-    choices = getattr(aliases, "choices", None)
-    if choices:
-        return [choice for choice in choices if isinstance(choice, str)]
-    return [f"{settings.model_config.get('env_prefix', '')}{name}"]
+    for held in _flat(name, value, origins.of(name, field), public=public):
+        part = held.key[len(name) + 1 :]
+        own = origins.of_part(name, field, part) if part else None
+        if part and isinstance(value, BaseModel) and part.partition(".")[0] not in value.model_fields_set:
+            own = "default"
+        yield dataclasses.replace(held, origin=own) if own else held
 
 
 def _from_environment(key: str, value: Any) -> str | None:

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from pydantic_core import to_json
 
-from runbooks.drift.adapters import Source, look
+from runbooks.drift.adapters import Held, Source, look
 from runbooks.drift.health import Status, View, Watch
 from runbooks.drift.healthjson import MEDIA_TYPE, checks_of, health_json, status_code, wants_health_json, worst
 from runbooks.drift.pulse import EventLoop, Pulse
 from runbooks.drift.report import Role
 from runbooks.drift.reporter import EVERY, Identity, Reporter
 from runbooks.drift.reports import redis_address
+from runbooks.errors import UserError
 
 
 def report_settings(
@@ -80,7 +81,7 @@ def _serve(
     @cache
     def watch() -> Watch | None:
         url = address()
-        files = None if now is None else lambda: snapshot.held if (snapshot := look(now())) else ()
+        files = None if now is None else partial(_anew, now)
         target = os.environ.get("ENV_TARGET")
         return Watch(url, name, env_target=target, files=files, needs_worker=False) if url else None
 
@@ -94,6 +95,21 @@ def _serve(
             body = health_json(checks, serviceId=name)
             return json_response(body, status_code(worst(checks)), MEDIA_TYPE)
         return json_response(view.as_json())
+
+
+def _anew(now: Callable[[], Any]) -> Iterable[Held]:
+    """What ``now`` reads.
+
+    Raises:
+        UserError: it fails.
+    """
+    try:
+        snapshot = look(now())
+    except Exception as error:  # the application's own, and broken files are its affair
+        # Its text may quote a value.
+        what = f"reading the settings anew fails ({type(error).__name__})."
+        raise UserError(what, "Correct the last edit.") from error
+    return snapshot.held if snapshot else ()
 
 
 def json_response(body: Any, status: int = 200, media_type: str = "application/json") -> Response:

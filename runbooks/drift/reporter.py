@@ -88,7 +88,7 @@ class Reporter:
             self._problem = f"its settings cannot be read ({type(error).__name__})"
             return
         self._problem = snapshot.problem if snapshot else None
-        if snapshot is None or (self._seen.snapshot is not None and self._seen.snapshot.held == snapshot.held):
+        if snapshot is None or (self._seen.snapshot is not None and _is_same(self._seen.snapshot, snapshot)):
             return
         since = snapshot.since.timestamp() if snapshot.since else time.time()
         self._seen = _Seen(snapshot, since)
@@ -177,6 +177,16 @@ def setting_of(held: Held, salt: Salt) -> Setting:
     """A setting as it may be shown, with its fingerprint."""
     text = MASK if held.secret and held.value else shown(held.key, held.value, public=held.public)
     return Setting(held.key, text, held.origin, salt.fingerprint(held.value, secret=text != held.value))
+
+
+def _is_same(before: Snapshot, now: Snapshot) -> bool:
+    """Whether nothing was loaded in between. Where nobody says when it was, only a value can tell.
+
+    An origin that is looked for anew moves with every line that is edited above it.
+    """
+    if now.since is not None:
+        return before.held == now.held
+    return [(held.key, held.value) for held in before.held] == [(held.key, held.value) for held in now.held]
 
 
 def _started() -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -40,8 +39,9 @@ class Shop:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def write(self, url: str) -> None:
-        values = {"warehouse_url": url, "timeout": 30.0, "api_password": PASSWORD, "greeting": GREETING}
-        (self.root / "shop.json").write_text(json.dumps(values))
+        values = {"WAREHOUSE_URL": url, "API_PASSWORD": PASSWORD, "GREETING": f'"{GREETING}"'}
+        lines = [f"SHOP_{name}={value}\n" for name, value in values.items()]
+        (self.root / "shop.env").write_text("".join(lines))
 
     def start_worker(self, pool: str, *, name: str = "w") -> int:
         options = [

@@ -54,6 +54,9 @@ def test_every_process_reports_once_it_has_read_its_settings_and_looking_reads_n
         lambda reports: sum(url_of(report) == OLD for report in reports) == 2, "what was read is not reported"
     )
     assert {report.pid for report in holders if url_of(report)} > {int(child)}
+    (setting,) = {report.setting("warehouse_url") for report in holders if url_of(report)}
+    assert setting is not None
+    assert setting.origin == "shop.env:1"
     (told,) = [report for report in found if report.role is Role.MAIN]
     assert (told.pool, told.queues, told.app) == ("prefork", ("celery",), "shop")
     assert told.node

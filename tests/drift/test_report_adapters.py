@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runbooks.drift.adapters import Held, Snapshot, look
 
@@ -63,34 +64,69 @@ class Kind(Enum):
     FAST = "fast"
 
 
-class Model(BaseModel):
-    """As pydantic-settings makes them: with a prefix, an env file, and the fields that were given."""
+class Database(BaseModel):
+    host: str = "localhost"
+    password: SecretStr = SecretStr("")
+    port: int = 5432
 
-    model_config = ConfigDict(env_prefix="SHOP_", env_file=".env")  # type: ignore[typeddict-unknown-key]
+
+class Shop(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="SHOP_",
+        env_file=(".env", ".env.prod"),
+        env_nested_delimiter="__",
+        secrets_dir="secrets",
+        frozen=True,
+        extra="ignore",
+    )
 
     url: str = "http://default"
     timeout: float = 30.0
+    workers: int = 1
     kind: Kind = Kind.FAST
     mode: Literal["a", "b"] = "a"
-    name: str = Field(default="n", validation_alias="SHOP_NAME_IN_FULL")
+    name: str = Field(default="n", validation_alias=AliasChoices("SHOP_NAME_IN_FULL", "SHOPNAME"))
     broker: str = "redis://localhost"
+    token: SecretStr = SecretStr("")
+    database: Database = Database()
+    tags: list[str] = Field(default_factory=list)
 
 
-def test_values_of_pydantic_settings_have_their_variable_their_line_or_are_defaults(
+def test_values_of_pydantic_settings_have_their_variable_their_line_their_file_or_are_defaults(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path(".env").write_text("# shop\nSHOP_TIMEOUT=5\nSHOP_URL=http://hidden\n")
-    monkeypatch.setenv("SHOP_URL", "http://exported")
-    monkeypatch.setenv("SHOP_NAME_IN_FULL", "long")
-    settings = Model(url="http://exported", timeout=5, SHOP_NAME_IN_FULL="long", broker="redis://argument")
-    assert held(settings) == {
-        "url": ("http://exported", "environment variable SHOP_URL"),
-        "timeout": ("5.0", ".env:2"),
+    Path(".env").write_text("# shop\nSHOP_TIMEOUT=5\nSHOP_URL=http://hidden\nexport SHOP_DATABASE__HOST=db\n")
+    Path(".env.prod").write_text("shop_workers=8\nSHOP_TIMEOUT=6\nSHOP_DATABASE__PASSWORD='hunter2'\n")
+    Path("secrets").mkdir()
+    Path("secrets", "SHOP_TOKEN").write_text("t0ken")
+    monkeypatch.setenv("shop_url", "http://exported")
+    monkeypatch.setenv("SHOPNAME", "long")
+    monkeypatch.setenv("SHOP_TAGS", '["a", "b"]')
+    assert held(Shop(broker="redis://argument")) == {
+        "url": ("http://exported", "environment variable shop_url"),
+        "timeout": ("6.0", ".env.prod:2"),
+        "workers": ("8", ".env.prod:1"),
         "kind": ("fast", "default"),
         "mode": ("a", "default"),
-        "name": ("long", "environment variable SHOP_NAME_IN_FULL"),
+        "name": ("long", "environment variable SHOPNAME"),
         "broker": ("redis://argument", "argument or another source"),
+        "token": ("t0ken", "secrets/SHOP_TOKEN"),
+        "database.host": ("db", ".env:4"),
+        "database.password": ("hunter2", ".env.prod:3"),
+        "database.port": ("5432", "default"),
+        "tags.0": ("a", "environment variable SHOP_TAGS"),
+        "tags.1": ("b", "environment variable SHOP_TAGS"),
+    }
+    Path(".env.prod").write_text("not a line\n")
+    assert held(Shop(_env_file=None))["timeout"] == ("30.0", "default")  # type: ignore[call-arg]
+
+
+def test_a_pydantic_model_that_reads_nothing_by_itself_has_no_origins_but_defaults() -> None:
+    assert held(Database(host="db")) == {
+        "host": ("db", None),
+        "password": ("", "default"),
+        "port": ("5432", "default"),
     }
 
 

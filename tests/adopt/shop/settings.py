@@ -1,19 +1,19 @@
 """The settings of an application that knows nothing of ours, read once a process, as everybody does it."""
 
-import json
-from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SHOP_", env_file="shop.env", frozen=True)
+
     warehouse_url: str
-    timeout: float
+    timeout: float = 30.0
     api_password: str
     greeting: str
 
 
 @lru_cache
 def get_settings() -> Settings:
-    return Settings(**json.loads(Path("shop.json").read_text()))
+    return Settings()
