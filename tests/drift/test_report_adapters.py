@@ -119,7 +119,7 @@ def test_values_of_pydantic_settings_have_their_variable_their_line_their_file_o
         "tags.1": ("b", "environment variable SHOP_TAGS"),
     }
     Path(".env.prod").write_text("not a line\n")
-    assert held(Shop(_env_file=None))["timeout"] == ("30.0", "default")  # type: ignore[call-arg]
+    assert held(Shop(_env_file=None))["timeout"] == ("30.0", "default")
 
 
 def test_a_pydantic_model_that_reads_nothing_by_itself_has_no_origins_but_defaults() -> None:

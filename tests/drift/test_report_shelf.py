@@ -275,7 +275,7 @@ def thirty_from_a_file(folder: Path) -> BaseSettings:
     values: dict[str, Any] = dict.fromkeys(THIRTY, (str, "http://localhost"))
     made: type[BaseSettings] = create_model("Settings", __base__=BaseSettings, **values)
     made.model_config["env_file"] = file
-    return made(_env_file=file)  # type: ignore[call-arg]
+    return made(_env_file=file)
 
 
 @pytest.mark.parametrize("make", [lambda _: THIRTY, thirty_from_a_file], ids=["dict", "pydantic-settings"])
