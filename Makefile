@@ -52,6 +52,8 @@ serve: setup ## Serve the site on 8010 and rebuild it on every change
 
 reference: setup ## Write the generated reference pages anew
 	@$(BIN)/python docs/_gen/reference.py
+	@$(BIN)/python docs/_gen/errors.py
+	@$(BIN)/python docs/_gen/kernie.py
 
 picture: setup ## Take the README's picture of the site anew (needs Chromium)
 	@$(BIN)/python docs/_gen/screenshot.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,12 +12,12 @@ import pytest
 
 from runbooks.settings import Settings
 
-SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "_gen" / "reference.py"
+GEN = Path(__file__).resolve().parents[2] / "docs" / "_gen"
 
 
-@pytest.fixture(scope="module")
-def reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_reference", SCRIPT)
+def load(name: str) -> ModuleType:
+    """A script of docs/_gen as a module."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", GEN / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -25,15 +26,42 @@ def reference() -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    return load("reference")
+
+
+@pytest.fixture(scope="module")
+def errors() -> ModuleType:
+    return load("errors")
+
+
 @pytest.mark.parametrize(
     "name", ["_data/freeze-matrix.md", "reference/settings.md", "reference/cli.md", "reference/findings.md"]
 )
 def test_a_generated_page_is_current(reference: ModuleType, name: str) -> None:
     path = reference.DOCS / name
-    assert path.read_text(encoding="utf-8") == reference.GENERATED[path](), (
-        f"run: python {SCRIPT.relative_to(SCRIPT.parents[2])}"
-    )
+    assert path.read_text(encoding="utf-8") == reference.GENERATED[path](), "run: make reference"
 
 
 def test_the_script_knows_who_reads_every_setting(reference: ModuleType) -> None:
     assert set(reference.READERS) == {name.replace("_", "-") for name in Settings.model_fields}
+
+
+def test_the_error_index_is_current(errors: ModuleType) -> None:
+    assert errors.PAGE.read_text(encoding="utf-8") == errors.page(), "run: make reference"
+
+
+def test_every_message_of_the_software_has_a_cause_and_a_cure_in_the_error_index(errors: ModuleType) -> None:
+    assert errors.problems() == [], f"mend {errors.CAUSES.relative_to(errors.ROOT)}, then run: make reference"
+
+
+def test_no_message_escapes_the_error_index(errors: ModuleType) -> None:
+    """Counted in another way than the index is made: by the words of the code itself."""
+    said = {message.what for message in errors.messages()}
+    told = re.compile(r'(?:UserError|KernieError|_refusal|ComfyUI\w+Error)\(\s*(?:\d+, )?f?"([^"{]{12,})')
+    for path in sorted((errors.ROOT / "runbooks").rglob("*.py")):
+        if path.name == "errors.py":
+            continue  # where the class is explained
+        for words in told.findall(path.read_text(encoding="utf-8")):
+            assert any(what.startswith(words.strip()) for what in said), f"{path}: {words}"
