@@ -77,7 +77,7 @@ def settings() -> str:
     from runbooks.settings import Settings
 
     written = griffe.load("runbooks.settings.model", search_paths=[str(ROOT)])["Settings"].members
-    rows, sections = [], []
+    rows, sections, places = [], [], _places_in_the_lab()
     for name, field in Settings.model_fields.items():
         key = name.replace("_", "-")
         reader, when, restart = READERS[key]
@@ -91,8 +91,28 @@ def settings() -> str:
             f"\n### `{key}` {{ #{key} }}\n\n{about}\n\n"
             f"- Variable: `{name.upper()}`\n- Value: {kind}. Default: {default}.\n"
             f"- Read by: {reader}, {when}. After an edit restart: {restart}.\n"
+            f"- In the lab set in: {', '.join(f'`{file}`' for file in places.get(key, [])) or 'no file'}.\n"
         )
     return SETTINGS_HEAD + "".join(rows) + SETTINGS_NOTES + "".join(sections)
+
+
+def _places_in_the_lab() -> dict[str, list[str]]:
+    """The lab's files that set each key, the one that counts last."""
+    from runbooks.lab.layout import Layout
+    from runbooks.lab.ports import Ports
+
+    places: dict[str, list[str]] = {}
+    layout = Layout(Path("/lab"), "local-demo", Ports(broker=0), "redis://r", "sqlite:///s")
+    for name, text in layout.files(mock=True).items():
+        if name.endswith(".json"):
+            keys = list(json.loads(text))
+        elif name.startswith("env/"):
+            keys = [found.lower().replace("_", "-") for found in re.findall(r"^([A-Z_]+)=", text, re.MULTILINE)]
+        else:
+            continue
+        for key in keys:
+            places.setdefault(key, []).append(name)
+    return places
 
 
 SETTINGS_HEAD = """\

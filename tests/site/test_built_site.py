@@ -14,7 +14,7 @@ from runbooks.settings import Settings
 from runbooks.target import Target
 from tests.site.built import Document, is_external, read_document, target_of
 
-MEASURED = Path(__file__).parents[1] / "lab" / "freeze-matrix.json"
+MEASURED = Path(__file__).parents[2] / "docs" / "_data" / "freeze-matrix.json"
 ROOMS = ("errors", "settings", "target", "comfyui", "drift", "workers", "lab", "pages")
 
 

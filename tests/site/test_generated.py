@@ -48,8 +48,10 @@ def test_the_script_knows_who_reads_every_setting(reference: ModuleType) -> None
     assert set(reference.READERS) == {name.replace("_", "-") for name in Settings.model_fields}
 
 
-def test_the_error_index_is_current(errors: ModuleType) -> None:
-    assert errors.PAGE.read_text(encoding="utf-8") == errors.page(), "run: make reference"
+@pytest.mark.parametrize("script", ["errors", "http_api"])
+def test_a_page_with_a_script_of_its_own_is_current(script: str) -> None:
+    made = load(script)
+    assert made.PAGE.read_text(encoding="utf-8") == made.page(), "run: make reference"
 
 
 def test_every_message_of_the_software_has_a_cause_and_a_cure_in_the_error_index(errors: ModuleType) -> None:
