@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -161,5 +163,8 @@ def _say_what_next(out: Console, lab: Lab, root: Path, detach: bool) -> None:
     if lab.environment()["API_URL"] != "http://127.0.0.1:8001":
         out.print("In another terminal, point the pages' commands at this lab:", markup=False)
         out.print(f"  . {shlex.quote(str(lab.root / ENVIRONMENT_FILE))}", markup=False)
+    if shutil.which("runbooks") is None:
+        out.print("In another terminal, let it find the command runbooks:", markup=False)
+        out.print(f'  export PATH="{Path(sys.argv[0]).resolve().parent}:$PATH"', markup=False)
     stop = f"runbooks down --root {shlex.quote(str(root))}" if root != Path(".lab") else "runbooks down"
     out.print(f"Stop it with: {stop}" if detach else f"Stop it with Ctrl-C here, or from anywhere with: {stop}")
