@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
 from runbooks.drift.adapters import Held
@@ -184,6 +183,22 @@ def _drift_as_json(drift: Drift) -> dict[str, Any]:
 
 def _process_as_json(standing: Standing, show: Collection[str] | None) -> dict[str, Any]:
     report = standing.report
+    key = None if show is None else tuple(show)
+    form = report.forms.get(key)
+    if form is None:
+        form = report.forms[key] = _form(report, show)
+    # The parts inside are shared from look to look, and only read.
+    return form | {
+        "state": state_of(report),
+        "agrees_with_files": standing.with_files,
+        "agrees_with_others": standing.with_others,
+        "last_word": _time(report.last_word),
+        "age": round(report.age, 3),
+    }
+
+
+def _form(report: Report, show: Collection[str] | None) -> dict[str, Any]:
+    """What stays the same of a process; the rest is filled in at each look."""
     shown = {
         setting.key: {"value": setting.value, "origin": setting.origin}
         for setting in (report.settings if show is None else filter(None, map(report.setting, show)))
@@ -191,13 +206,13 @@ def _process_as_json(standing: Standing, show: Collection[str] | None) -> dict[s
     return {
         "role": str(report.role),
         "pid": report.pid,
-        "state": state_of(report),
+        "state": None,
         "settings": shown,
-        "agrees_with_files": standing.with_files,
-        "agrees_with_others": standing.with_others,
+        "agrees_with_files": None,
+        "agrees_with_others": None,
         "loaded": _time(report.loaded),
-        "last_word": _time(report.last_word),
-        "age": round(report.age, 3),
+        "last_word": None,
+        "age": None,
         "host": report.host,
         "parent": report.parent,
         "started": _time(report.started),
@@ -217,7 +232,5 @@ def state_of(report: Report) -> str:
     return "silent" if report.silent else "reporting"
 
 
-# When a process was started and has loaded its settings stays the same from look to look.
-@lru_cache(maxsize=8192)
 def _time(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="milliseconds") if moment else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -25,7 +27,10 @@ class Role(StrEnum):
     @property
     def rank(self) -> int:
         """The order in which processes are shown: the API first."""
-        return list(Role).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {role: rank for rank, role in enumerate(Role)}
 
 
 @dataclass(frozen=True)
@@ -113,9 +118,24 @@ class Report:
         """Keys and fingerprints: equal for processes that hold the same."""
         return tuple((setting.key, setting.fingerprint) for setting in self.settings)
 
+    @cached_property
+    def order(self) -> tuple[int, datetime, int]:
+        """By role, and then by age of the process."""
+        return self.role.rank, self.started, self.pid
+
+    @cached_property
+    def by_key(self) -> Mapping[str, Setting]:
+        """Its settings by their names."""
+        return {setting.key: setting for setting in self.settings}
+
+    @cached_property
+    def forms(self) -> dict[object, dict[str, Any]]:
+        """What a reader has made of it, to be made once: a report stays the same from word to word."""
+        return {}
+
     def setting(self, key: str) -> Setting | None:
         """What it holds of a key; None when it has said nothing of it."""
-        return next((setting for setting in self.settings if setting.key == key), None)
+        return self.by_key.get(key)
 
     def heard(self, at: datetime, now: datetime) -> Report:
         """The same report with the time of its last word.
@@ -127,10 +147,13 @@ class Report:
         # As replace() does, at a tenth of its price: this is done for a thousand of them at once, many times a minute.
         same = object.__new__(Report)
         age = max((now - at).total_seconds(), 0.0)
-        same.__dict__.update(self.__dict__, profile=self.profile, last_word=at, age=age)
+        for kept in _KEPT:
+            getattr(self, kept)
+        same.__dict__.update(self.__dict__, last_word=at, age=age)
         return same
 
 
+_KEPT = ("profile", "by_key", "order", "forms")
 _FORM = TypeAdapter(Report)
 
 

@@ -2,7 +2,7 @@
 
     runbooks:drift:salt              what fingerprints are made with
     runbooks:drift:APP:index         sorted set: which processes there are, and when each was last heard of
-    runbooks:drift:APP:report:ID     one process's report
+    runbooks:drift:APP:report:ID     when a process was last heard of (seconds), a blank, its report
 
 The only clock is Redis' own (``TIME``), and nothing stays when nobody reports any more. One look takes two round trips,
 whatever the number of processes.
@@ -116,11 +116,12 @@ class Shelf:
 
         try:
             with self._client.pipeline(transaction=False) as pipe:
-                pipe.zrange(f"{self._app}:index", 0, -1, withscores=True)
+                # Without scores: with them the client takes four times as long for a thousand.
+                pipe.zrange(f"{self._app}:index", 0, -1)
                 pipe.time()
                 pipe.get(f"{_PREFIX}:salt")
-                entries, (seconds, micros), salt = pipe.execute()
-            texts = self._client.mget([self._key(name) for name, _ in entries]) if entries else []
+                names, (seconds, micros), salt = pipe.execute()
+            texts = self._client.mget([self._key(name) for name in names]) if names else []
         except (RedisError, OSError, ValueError) as error:
             raise ReportsUnavailableError(
                 f"The broker {redact_text(self._url)} does not answer ({type(error).__name__}).",
@@ -128,14 +129,15 @@ class Shelf:
             ) from error
         now = datetime.fromtimestamp(seconds + micros / 1e6, UTC)
         reports, unreadable = [], []
-        for (name, score), text in zip(entries, texts, strict=True):
-            if text is None:
+        for name, text in zip(names, texts, strict=True):
+            if not isinstance(text, bytes):
                 continue
+            heard, _, form = text.partition(b" ")
             try:
-                reports.append(_parsed(text).heard(datetime.fromtimestamp(score, UTC), now))
+                reports.append(_parsed(form).heard(datetime.fromtimestamp(float(heard), UTC), now))
             except (ValueError, OverflowError, OSError):
                 unreadable.append(name.decode("utf-8", "backslashreplace"))
-        reports.sort(key=lambda report: (report.role.rank, report.started, report.pid))
+        reports.sort(key=lambda report: report.order)
         return Reading(tuple(reports), tuple(unreadable), now, Salt(salt) if salt else None)
 
     def close(self) -> None:
@@ -157,7 +159,7 @@ class Shelf:
         score = report.last_word.timestamp() if report.last_word else self._now().timestamp()
         index = f"{self._app}:index"
         with self._client.pipeline(transaction=False) as pipe:
-            pipe.set(self._key(report.id), to_json(report), px=int(self._life * 1000))
+            pipe.set(self._key(report.id), b"%.6f %b" % (score, to_json(report)), px=int(self._life * 1000))
             pipe.zadd(index, {report.id: score})
             pipe.zremrangebyscore(index, "-inf", score - 2 * self._life)
             pipe.expire(index, int(2 * self._life) + 1)
