@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib
 import json
 import re
@@ -44,6 +45,20 @@ def test_nothing_is_loaded_from_another_host(site: Path, documents: dict[Path, D
         urls = re.findall(r"url\(\s*['\"]?([^)'\"]+)|@import\s+['\"]([^'\"]+)", sheet.read_text(encoding="utf-8"))
         loaded |= {f"{sheet.name}: {url}" for pair in urls for url in pair if is_external(url)}
     assert loaded == set()
+
+
+def weight_of(site: Path, document: Document) -> int:
+    """Bytes of a page and of all that it loads, as a server sends them that compresses with gzip."""
+    files = {target_of(site, document, url) for url in document.loads}
+    return sum(
+        len(gzip.compress(file.read_bytes())) for file in {document.path, *(found[0] for found in files if found)}
+    )
+
+
+def test_a_first_visit_to_a_page_takes_at_most_100_kib(site: Path, documents: dict[Path, Document]) -> None:
+    """All that is fetched stands in the page: tests/site/test_in_a_browser.py holds that against a browser."""
+    pages = {str(document.path.relative_to(site)): weight_of(site, document) for document in documents.values()}
+    assert {page: weight for page, weight in pages.items() if weight > 100 * 1024} == {}
 
 
 def test_every_page_says_in_a_sentence_of_its_own_what_it_is(site: Path, documents: dict[Path, Document]) -> None:

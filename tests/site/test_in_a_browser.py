@@ -11,6 +11,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route
 from pygments import formatters, highlight, lexers  # type: ignore[import-untyped]
 
+from tests.site.built import read_document
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 COLOUR_RULES = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
@@ -61,6 +63,22 @@ def test_a_page_has_no_accessibility_fault_in_either_scheme_on_desktop_or_phone(
         faults += [f"{scheme}, {width} px: {fault}" for fault in axe_faults(page, rules)]
     assert "\n".join(faults) == ""
     assert foreign == []
+
+
+def test_a_visit_fetches_what_the_page_names_and_the_search_index_only_when_somebody_searches(
+    context: BrowserContext, site: Path, site_url: str
+) -> None:
+    fetched: list[str] = []
+    context.on("request", lambda request: fetched.append(request.url.removeprefix(site_url)))
+    page = context.new_page()
+    page.goto(f"{site_url}/", wait_until="networkidle")
+    named = {f"/{url.removeprefix('./')}" for url in read_document(site / "index.html").loads}
+    assert set(fetched) == named | {"/"}
+    page.keyboard.press("/")
+    page.keyboard.type("worker")
+    page.wait_for_selector(".md-search-result__item")
+    rest = set(fetched) - named - {"/"}
+    assert {url.rpartition("/")[2].partition(".")[0] for url in rest} == {"search_index", "search"}
 
 
 def axe_faults(page: Page, rules: dict[str, Any]) -> list[str]:
