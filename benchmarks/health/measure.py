@@ -43,9 +43,6 @@ from runbooks.settings import load_settings
 
 HEALTH_ASKED, INSPECT_ASKED, FLOWER_ASKED = 200, 3, 3
 AIM_MS, AIM_THOUSAND_MS = 10.0, 50.0
-TASKS = 3000
-ROUNDS = 4
-ECHO = Path(__file__).with_name("echo.py")
 
 
 def milliseconds(call: Callable[[], object], times: int) -> list[float]:
@@ -178,22 +175,6 @@ def thousand(stack: Stack) -> bool:
     return median < AIM_THOUSAND_MS
 
 
-def throughput(redis_url: str) -> tuple[float, float]:
-    """Empty tasks a second of a worker that does not report and one that does, the best of several rounds in turn."""
-    best = {"": 0.0, "1": 0.0}
-    for _ in range(ROUNDS):
-        for reporting in best:
-            run = subprocess.run(
-                [sys.executable, str(ECHO), redis_url, str(TASKS)],
-                env=os.environ | {"REPORTING": reporting},
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            best[reporting] = max(best[reporting], float(run.stdout))
-    return best[""], best["1"]
-
-
 def main() -> int:
     """Measure everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -215,9 +196,6 @@ def main() -> int:
                 met &= row(f"{count} {word}", stack, ask_flower)
                 met &= troubled(stack, count, ask_flower)
         met &= thousand(stack)
-        without, with_reports = throughput(stack.redis_url.rpartition("/")[0] + "/9")
-        cost = (without - with_reports) / without * 100
-        print(f"Empty tasks a second: {without:.0f} without reports, {with_reports:.0f} with them ({cost:+.1f} %).")
     finally:
         lab.discard()
         folder.rmdir()

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from runbooks.drift.adapters import Held
-from runbooks.drift.agreement import Comparison, Drift, Standing, Uses, compare_reports
+from runbooks.drift.agreement import Comparison, Drift, Standing, Uses, compare_reports, in_words
 from runbooks.drift.presence import still_there
 from runbooks.drift.report import Report, Role
 from runbooks.drift.reporter import setting_of
@@ -120,7 +120,7 @@ class Watch:
             except UserError as error:
                 problem = f"The files cannot be read: {without_values(error.what)}"
         comparison = compare_reports(own, reading.salt.id if reading.salt else "", files, self._uses)
-        words = list(_words(own, comparison, problem))
+        words = list(_words(own, comparison, problem, len(reading.unreadable)))
         if self._needs_worker and not any(report.role is Role.MAIN for report in own):
             words.append("No worker reports.")
         return View(
@@ -149,7 +149,7 @@ def without_values(text: str) -> str:
     return f"{text[:first]}…{text[text.rfind(text[first]) + 1 :]}"
 
 
-def _words(reports: list[Report], comparison: Comparison, problem: str | None) -> Iterable[str]:
+def _words(reports: list[Report], comparison: Comparison, problem: str | None, unreadable: int) -> Iterable[str]:
     if problem:
         yield problem
     for drift in comparison.drifts:
@@ -158,8 +158,18 @@ def _words(reports: list[Report], comparison: Comparison, problem: str | None) -
     for report in reports:
         if report.silent and report.last_word is not None:
             yield f"{_begin(report.label)}: no word since {report.last_word:%H:%M:%S} UTC ({report.age:.0f} s)."
+    for told, by in _by_problem(reports).items():
+        yield f"{_begin(in_words(by))}: {told}."
+    if unreadable:
+        yield f"Reports in the broker that cannot be read: {unreadable}. A process may be missing here."
+
+
+def _by_problem(reports: list[Report]) -> dict[str, list[Report]]:
+    found: dict[str, list[Report]] = {}
+    for report in reports:
         if report.problem:
-            yield f"{_begin(report.label)}: {report.problem}."
+            found.setdefault(report.problem, []).append(report)
+    return found
 
 
 def _begin(text: str) -> str:

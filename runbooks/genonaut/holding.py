@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from runbooks.drift.showing import text_of
 from runbooks.errors import UserError
 from runbooks.settings import Layers, Loaded, Settings, current_settings, load_settings, reloader
 from runbooks.settings.layers import variable_of
+from runbooks.settings.reloading import ReloadState
 
 # Taken when this module is imported, which is before the settings are read: that loads the env files into os.environ,
 # and then nobody can tell any more what had been exported.
@@ -29,8 +30,17 @@ def settings_in_use() -> Snapshot:
     if following is None:
         return Snapshot(_with_origins(settings))
     state = following.state
-    problem = f"the last edit is not in force: {state.problem}" if state.problem else None
-    return Snapshot(held_by(state.loaded), state.since, problem)
+    return Snapshot(held_by(state.loaded), state.since, "; ".join(_not_in_force(state)) or None)
+
+
+def _not_in_force(state: ReloadState) -> Iterator[str]:
+    """What of its files a process that follows them does not obey, without values."""
+    if state.problem:
+        yield f"the last edit is not in force: {state.problem}"
+    for edit in state.pending_restart:
+        yield f"{edit} needs a restart"
+    for edit in state.shadowed:
+        yield f"{edit} is hidden by the exported variable"
 
 
 def held_by(loaded: Loaded) -> tuple[Held, ...]:

@@ -155,6 +155,9 @@ def test_what_is_no_report_is_counted_and_harms_nobody(
     reading = shelf.read()
     assert len(reading.reports) == 1
     assert reading.unreadable == ("planted",)
+    watch = Watch(url, "shop", needs_worker=False)
+    assert watch.look().output == "Reports in the broker that cannot be read: 1. A process may be missing here."
+    watch.close()
 
 
 def test_an_index_that_is_none_is_said_and_not_raised_as_it_comes(url: str, shelf: Shelf, client: Redis) -> None:

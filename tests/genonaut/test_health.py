@@ -13,11 +13,13 @@ import psutil
 import pytest
 
 from runbooks.drift.healthjson import MEDIA_TYPE, wants_health_json
+from runbooks.genonaut import holding
 from runbooks.genonaut.api.app import create_app
 from runbooks.genonaut.store import JobStore
 from runbooks.lab import Lab
 from tests.genonaut.conftest import FakeQueue, served
 from tests.genonaut.recordings import assert_answers_alike, recording
+from tests.reload.installation import make_installation
 from tests.support.waiting import wait_until
 
 HEALTH = "/api/v1/health"
@@ -194,6 +196,23 @@ def test_without_its_job_store_the_api_lives_and_is_not_ready(tmp_path: Path) ->
         assert (plain.status_code, plain.json()["status"]) == (200, "unhealthy")
         draft = api.get(HEALTH, headers=DRAFT)
         assert (draft.status_code, draft.json()["status"]) == (503, "fail")
+
+
+def test_what_a_process_that_follows_its_files_does_not_obey_is_told_without_a_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation = make_installation(tmp_path / "root", {"COMFYUI_URL": "http://me:hunter2@localhost:1"})
+    following = installation.start()
+    installation.shared.write_text("REDIS_URL=redis://:hunter3@localhost:2/0\nCOMFYUI_URL=http://localhost:4\n")
+    installation.target.write_text("COMFYUI_URL=http://localhost:3\n")
+    wait_until(lambda: (following.current(), following.state.shadowed)[1], 10, "the edit to be seen")
+    monkeypatch.setattr(holding, "reloader", lambda: following)
+    monkeypatch.setattr(holding, "current_settings", following.current)
+    told = holding.settings_in_use()
+    assert told.problem == (
+        "REDIS_URL (env/.env.shared:1) needs a restart; "
+        "COMFYUI_URL (env/.env.local-demo:1) is hidden by the exported variable"
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -38,6 +39,17 @@ def url_of_a_new_job(target: Target) -> str:
     return target.real_url
 
 
+def wait_for_all_to_tell(target: Target, problem: str) -> None:
+    """The API, the main process and every pool child name it in health, and health names it once for all of them."""
+
+    def told() -> bool:
+        health = httpx.get(f"{target.api_url}/api/v1/health", trust_env=False).json()
+        told_by = {process["role"] for process in health["processes"] if problem in (process["problem"] or "")}
+        return told_by == {"api", "worker main", "pool child"} and health["configuration"]["output"].count(problem) == 1
+
+    wait_until(told, 10, f"everybody to tell of {problem}")
+
+
 @pytest.mark.e2e
 def test_an_edit_reaches_the_next_job_and_the_next_request_without_a_restart(lab: Lab) -> None:
     target = Target.from_environment(lab.environment())
@@ -62,6 +74,7 @@ def test_an_edit_reaches_the_next_job_and_the_next_request_without_a_restart(lab
     wait_until(lambda: target.check_api() and broken in api_log.read_text(), 10, "the API to name the broken edit")
     assert url_of_a_new_job(target) == target.real_url
     wait_until(lambda: broken in worker_log.read_text(), 10, "the worker to name the broken edit")
+    wait_for_all_to_tell(target, "the last edit is not in force: env/.env.local-demo:2")
 
     # Refused: the broker cannot change under a running process.
     atomic_rename(file, mock)
@@ -72,4 +85,5 @@ def test_an_edit_reaches_the_next_job_and_the_next_request_without_a_restart(lab
     )
     wait_until(lambda: url_of_a_new_job(target) == target.mock_url, 20, "a job to go to the mock again")
     assert refused in worker_log.read_text()
+    wait_for_all_to_tell(target, f"REDIS_URL (env/.env.shared:{len(shared.read_text().splitlines())}) needs a restart")
     assert pids(lab) == running, "nothing was restarted"

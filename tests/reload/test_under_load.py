@@ -48,6 +48,11 @@ def content(number: int) -> str:
     return f"COMFYUI_URL=http://localhost:{number}\nCOMFYUI_OUTPUT_DIR=/output/{number}\n"
 
 
+def json_content(number: int) -> str:
+    # Neither may be zero.
+    return json.dumps({"comfyui-timeout": number + 1, "comfyui-max-wait-time": number + 1}) + "\n"
+
+
 @dataclass
 class Load:
     """A worker, its files, and the queue."""
@@ -71,11 +76,16 @@ class Load:
         return [json.loads(text) for text in self.redis.lrange("load.results", 0, -1)]
 
 
+def json_file(installation: Installation) -> Path:
+    return installation.root / "config" / f"{TARGET}.json"
+
+
 @contextmanager
 def worker(root: Path) -> Iterator[Load]:
     """Started as the Makefile does it: the shell sources the two env files and exports all that they set."""
     installation = make_installation(root / "installation")
     installation.target.write_text(content(0))
+    json_file(installation).write_text(json_content(0))
     log = root / "worker.log"
     with broker_for(root) as broker, log.open("wb") as output:
         environ = {
@@ -113,6 +123,7 @@ def test_each_of_a_thousand_jobs_ran_wholly_on_one_value_none_was_lost_and_the_l
         for number in range(1, EDITED + 1):
             load.send(each)
             WAYS[(number - 1) % len(WAYS)](load.installation.target, content(number))
+            EDITS[number % len(EDITS)](json_file(load.installation), json_content(number))
             # The next edit comes while this one's jobs run, so that the queue is never empty.
             wait_until(lambda: load.done() > load.sent - each - CHILDREN, 30, "the jobs to be done")
         wait_until(lambda: load.done() == JOBS, 30, "all jobs to be done")
@@ -123,21 +134,26 @@ def test_each_of_a_thousand_jobs_ran_wholly_on_one_value_none_was_lost_and_the_l
         assert all(len(result["seen"]) == 1 for result in results), "each ran wholly on one value"
         values = [_value_of(result) for result in results]
         broken = {number for number in range(1, EDITED + 1) if WAYS[(number - 1) % len(WAYS)] in BROKEN}
-        assert not broken & set(values), "no broken edit was in force, and no default in its place"
+        assert not broken & {url for url, _ in values}, "no broken edit was in force, and no default in its place"
         for pid in children:
             own = [value for value, result in zip(values, results, strict=True) if result["pid"] == pid]
-            assert own == sorted(own), "no child went back to an older value"
-        assert len(set(values)) >= 8, f"the edits were hardly seen at all: {sorted(set(values))}"
+            for of_one_file in zip(*own, strict=True):
+                assert list(of_one_file) == sorted(of_one_file), "no child went back to an older value"
+        for of_one_file in zip(*values, strict=True):
+            seen = sorted(set(of_one_file))
+            assert len(seen) >= 8, f"the edits were hardly seen at all: {seen}"
         assert {result["pid"] for result in results} == children, "nothing was restarted"
         log = load.log.read_text()
         assert "Traceback" not in log
 
 
-def _value_of(result: dict[str, Any]) -> int:
-    ((url, output_dir),) = result["seen"]
+def _value_of(result: dict[str, Any]) -> tuple[int, int]:
+    """The number of the edit that the values of the env file are from, and of the edit of the JSON file."""
+    ((url, output_dir, timeout, max_wait),) = result["seen"]
     number = int(url.rpartition(":")[2])
     assert output_dir == f"/output/{number}", "URL and folder belong to the same edit"
-    return number
+    assert timeout == max_wait, "and so do the two values of the JSON file"
+    return number, int(timeout) - 1
 
 
 def _the_last_value_wins(load: Load) -> None:
@@ -148,6 +164,6 @@ def _the_last_value_wins(load: Load) -> None:
         load.send(2 * CHILDREN)
         wait_until(lambda: load.done() == load.sent, 10, "the jobs to be done")
         last = load.results()[before:]
-        return len({result["pid"] for result in last}) == CHILDREN and {_value_of(each) for each in last} == {EDITED}
+        return len({result["pid"] for result in last}) == CHILDREN and {_value_of(each) for each in last} == {(EDITED, EDITED)}
 
     wait_until(everyone_has_it, 5, f"all children to have value {EDITED}")

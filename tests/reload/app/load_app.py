@@ -10,7 +10,7 @@ from typing import Any
 from celery import Celery, shared_task
 from redis import Redis
 
-from runbooks.settings import current_settings, held_settings
+from runbooks.settings import Settings, current_settings, held_settings
 
 SECONDS = 0.03
 """What a job takes."""
@@ -21,15 +21,20 @@ app.conf.update(task_ignore_result=True, worker_prefetch_multiplier=1)
 current_settings()
 
 
+def _pair_of_each_file(settings: Settings) -> tuple[str, str, float, float]:
+    """Two values that one edit of the env file set, and two that one edit of the JSON file set."""
+    json_file = settings.comfyui_timeout, settings.comfyui_max_wait_time
+    return settings.comfyui_url, settings.comfyui_output_dir, *json_file
+
+
 @shared_task(name="load.job")  # type: ignore[untyped-decorator]
 def job(number: int) -> None:
     """Look at the settings all the while, and put what was seen on a list."""
     with held_settings() as first, Redis.from_url(os.environ["LOAD_BROKER"]) as redis:
-        seen = {(first.comfyui_url, first.comfyui_output_dir)}
+        seen = {_pair_of_each_file(first)}
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
-            settings = current_settings()
-            seen.add((settings.comfyui_url, settings.comfyui_output_dir))
+            seen.add(_pair_of_each_file(current_settings()))
             time.sleep(0.001)
         said: dict[str, Any] = {"number": number, "pid": os.getpid(), "seen": sorted(seen)}
         redis.rpush("load.results", json.dumps(said))
