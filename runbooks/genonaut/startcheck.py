@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from runbooks.drift import look_at
+from runbooks.drift.atonce import Asked
 from runbooks.drift.comfy import Answerer, is_local, look_at_url
 from runbooks.drift.holdings import text_of
 from runbooks.drift.presence import REPLACES, has_ended
@@ -40,8 +41,8 @@ SWITCH = "runbooks/switch-comfyui-and-mock.md"
 
 _PATIENCE = 0.4
 """Seconds that ComfyUI gets for each step of an answer."""
-_STRICT_WAIT = 0.9
-"""Seconds that a strict start waits for ComfyUI in all."""
+_STRICT_WAIT = 0.8
+"""Seconds that a start waits for what does not answer; for ComfyUI only if it is strict."""
 _GRACE = 3.0
 """Seconds that ComfyUI gets to come up beside us before it is missed, or twice what our own start took."""
 _EVERY = 0.3
@@ -89,12 +90,16 @@ def check_at_start(settings: Settings) -> None:
     Raises:
         UserError: there is a problem, and the start is strict; one sentence for each.
     """
-    problems = [*shadowed(layers_at_start()), *output_folder(settings), *others(settings.broker_url)]
-    if not is_strict():
+    deadline = time.monotonic() + _STRICT_WAIT
+    asked = Asked(lambda: list(others(settings.broker_url)))
+    with_comfyui = Asked(lambda: _until(deadline, settings)) if is_strict() else None
+    problems = [*shadowed(layers_at_start()), *output_folder(settings), *(asked.answer(deadline) or [])]
+    if with_comfyui is None:
         _warn(problems)
         _Told.about |= {problem.about for problem in problems if problem.about}
         return
-    problems += _with_patience(settings, lambda waited: waited > _STRICT_WAIT - _PATIENCE)
+    found = with_comfyui.answer(deadline)
+    problems += [_silent(settings)] if found is None else found
     if problems:
         raise UserError(
             "\n".join(map(str, problems)),
@@ -153,7 +158,7 @@ def others(broker_url: str) -> Iterator[Problem]:
 def comfyui(settings: Settings) -> Problem | None:
     """Look once whether ComfyUI answers, is one, and writes where pictures are looked for."""
     seen = look_at_url(settings.comfyui_url, _PATIENCE)
-    url = f"COMFYUI_URL={shown('COMFYUI_URL', settings.comfyui_url)} ({_origin('comfyui-url')})"
+    url = _url(settings)
     if seen.who not in _COMFYUI:
         return Problem(f"{url}: {seen.says}", MOCK_UP)
     if seen.output is None or not is_local(settings.comfyui_url) or _same(seen.output, settings.comfyui_output_dir):
@@ -166,6 +171,18 @@ def comfyui(settings: Settings) -> Problem | None:
     )
 
 
+def _silent(settings: Settings) -> Problem:
+    return Problem(f"{_url(settings)}: does not answer within {_STRICT_WAIT:g} s", MOCK_UP)
+
+
+def _url(settings: Settings) -> str:
+    return f"COMFYUI_URL={shown('COMFYUI_URL', settings.comfyui_url)} ({_origin('comfyui-url')})"
+
+
+def _until(deadline: float, settings: Settings) -> list[Problem]:
+    return _with_patience(settings, lambda _: time.monotonic() + _EVERY > deadline)
+
+
 def _check_patiently(settings: Settings) -> None:
     view = look_at(os.getpid())
     took = (datetime.now(UTC) - view.started).total_seconds() if view else 0.0
@@ -176,7 +193,12 @@ def _check_patiently(settings: Settings) -> None:
 
 
 def _with_patience(settings: Settings, is_over: Callable[[float], bool]) -> list[Problem]:
-    """The problem with ComfyUI, if there is one that lasts."""
+    """The problem with ComfyUI, if there is one that lasts.
+
+    Args:
+        settings: of this process.
+        is_over: told how many seconds were waited; whether another look makes no sense.
+    """
     began = time.monotonic()
     while (problem := comfyui(settings)) is not None:
         # A wrong folder does not mend itself; all else may still be coming up.

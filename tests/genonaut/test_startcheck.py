@@ -7,8 +7,10 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psutil
@@ -18,6 +20,7 @@ from runbooks.drift.adapters import Snapshot
 from runbooks.drift.report import Role
 from runbooks.drift.reporter import Identity, Reporter
 from runbooks.drift.whoami import name_of
+from runbooks.errors import UserError
 from runbooks.genonaut import holding, startcheck
 from runbooks.genonaut.startcheck import check_at_start, comfyui, others, output_folder, shadowed
 from runbooks.lab import Lab
@@ -192,17 +195,44 @@ def test_a_broker_that_is_down_or_none_is_not_the_business_of_this_check(root: P
     assert said(others(url)) == []
 
 
-def test_a_broker_and_a_comfyui_that_hang_delay_a_start_by_less_than_a_second_or_so(
-    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@contextmanager
+def a_server_that_is_silent() -> Iterator[str]:
+    """It takes connections and says nothing."""
     with socket.socket() as hung:
         hung.bind(("127.0.0.1", 0))
         hung.listen()
-        port = hung.getsockname()[1]
-        values = {"comfyui-url": f"http://127.0.0.1:{port}", "redis-url": f"redis://127.0.0.1:{port}/0"}
+        yield f"127.0.0.1:{hung.getsockname()[1]}"
+
+
+@contextmanager
+def a_name_server_that_is_silent() -> Iterator[str]:
+    """Asking for an address does not end before the test does."""
+    over = threading.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", lambda *_args, **_more: over.wait(20) and [])
+        yield "far.example:6379"
+        over.set()
+
+
+@pytest.mark.parametrize("silent", [a_server_that_is_silent, a_name_server_that_is_silent])
+@pytest.mark.parametrize("strict", ["0", "1"])
+def test_a_broker_and_a_comfyui_that_hang_delay_a_start_by_less_than_a_second(
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    silent: Callable[[], AbstractContextManager[str]],
+    strict: str,
+) -> None:
+    monkeypatch.setenv("STRICT_CONFIG", strict)
+    with silent() as address:
+        values = {"comfyui-url": f"http://{address}", "redis-url": f"redis://{address}/0"}
         (root / "config" / "local-demo.json").write_text(json.dumps(values))
         began = time.perf_counter()
-        check_at_start(settings(root))
+        if strict == "1":
+            with pytest.raises(UserError, match=rf"COMFYUI_URL=http://{address} .* does not answer within 0\.8 s"):
+                check_at_start(settings(root))
+        else:
+            check_at_start(settings(root))
         assert time.perf_counter() - began < 1.0
         assert caplog.text == ""
 

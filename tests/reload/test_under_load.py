@@ -164,6 +164,7 @@ def _the_last_value_wins(load: Load) -> None:
         load.send(2 * CHILDREN)
         wait_until(lambda: load.done() == load.sent, 10, "the jobs to be done")
         last = load.results()[before:]
-        return len({result["pid"] for result in last}) == CHILDREN and {_value_of(each) for each in last} == {(EDITED, EDITED)}
+        everyone = len({result["pid"] for result in last}) == CHILDREN
+        return everyone and {_value_of(each) for each in last} == {(EDITED, EDITED)}
 
     wait_until(everyone_has_it, 5, f"all children to have value {EDITED}")
