@@ -93,10 +93,12 @@ def main() -> int:
         more = cost(runs, way)
         spread = f"{statistics.median(more):+.2f} | {more[0]:+.1f} | {more[-1]:+.1f}" if way != BARE else "- | - | -"
         print(f"| {way} | {rate:.0f} | {used:.0f} | {spread} |")
-    share = statistics.median(cost(runs, FREQUENT)) / OFTEN
-    missed = share > AIM_PERCENT
+    often = cost(runs, FREQUENT)
+    share, worst = statistics.median(often) / OFTEN, often[-1] / OFTEN
+    missed = worst > AIM_PERCENT
     judged = "missed" if missed else "met"
-    print(f"\nOne twentieth of the last row: {share:+.3f} %. Aim: at most {AIM_PERCENT:g} %: {judged}")
+    print(f"\nOne twentieth of the last row: {share:+.2f} %, of its worst round {worst:+.2f} %.")
+    print(f"Aim: at most {AIM_PERCENT:g} %, in the worst round too: {judged}")
     return int(missed)
 
 

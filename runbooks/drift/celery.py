@@ -9,7 +9,9 @@ Does nothing in a process that is no worker. Pools: prefork, threads, solo.
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -51,6 +53,9 @@ def report_settings(
         every: seconds between two words of a process.
     """
     _Worker(app, source, redis_url, Identity(name or app.main or "celery", Role.MAIN, every, version))
+    # Only Celery's own command line has loaded this by now; its ``inspect`` sends no command that it does not know.
+    if "celery.worker.control" in sys.modules:
+        importlib.import_module("runbooks.drift.celery_command")
 
 
 class _Worker:

@@ -22,7 +22,7 @@ REPORTERS: WeakKeyDictionary[Celery, Callable[[], Reporter | None]] = WeakKeyDic
 """Who speaks for a worker of an application."""
 
 
-@inspect_command(args=[("salt", str)], signature="[salt=HEX]")  # type: ignore[untyped-decorator]
+@inspect_command(args=[("salt", str)], signature="[SALT]")  # type: ignore[untyped-decorator]
 def settings_report(state: Any, salt: str = "", **_: Any) -> dict[str, Any]:
     """The settings that a worker's main process uses.
 
@@ -32,7 +32,11 @@ def settings_report(state: Any, salt: str = "", **_: Any) -> dict[str, Any]:
     reporter = REPORTERS[state.app]() if state.app in REPORTERS else None
     if reporter is None:
         return {"error": "this worker does not report its settings"}
+    try:
+        made_with = Salt(bytes.fromhex(salt)) if salt else Salt.random()
+    except ValueError:
+        return {"error": "the salt is not hexadecimal"}
     reporter.observe()
-    report = reporter.report(Salt(bytes.fromhex(salt)) if salt else Salt.random(), datetime.now(UTC))
+    report = reporter.report(made_with, datetime.now(UTC))
     answer: dict[str, Any] = json.loads(to_json(report))
     return answer

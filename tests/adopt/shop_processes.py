@@ -43,7 +43,7 @@ class Shop:
         lines = [f"SHOP_{name}={value}\n" for name, value in values.items()]
         (self.root / "shop.env").write_text("".join(lines))
 
-    def start_worker(self, pool: str, *, name: str = "w") -> int:
+    def start_worker(self, pool: str, *, name: str = "w", app: str = "worker:app", queue: str = "celery") -> int:
         options = [
             "--pool",
             pool,
@@ -54,8 +54,10 @@ class Shop:
             "--loglevel=info",
             "-n",
             f"{name}@%h",
+            "-Q",
+            queue,
         ]
-        return self._start(["celery", "-A", "worker:app", "worker", *options], f"{name}.log")
+        return self._start(["celery", "-A", app, "worker", *options], f"{name}.log")
 
     def start_api(self) -> httpx.Client:
         self._start(["uvicorn", "api:app", "--port", "0"], "api.log")
