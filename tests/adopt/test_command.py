@@ -28,6 +28,10 @@ def ask(shop: Shop, salt: str) -> dict[str, dict[str, Any]]:
     return {node.partition("@")[0]: told for node, told in json.loads(asked.stdout).items()}
 
 
+def wait_for_word(shop: Shop, name: str, word: str) -> None:
+    wait_until(lambda: word in shop.log(f"{name}.log"), 20, f"worker {name} to write {word!r}")
+
+
 @pytest.mark.e2e
 def test_workers_on_a_broker_without_redis_say_what_they_run_with_when_they_are_asked(
     open_shop: Callable[..., Shop],
@@ -36,10 +40,10 @@ def test_workers_on_a_broker_without_redis_say_what_they_run_with_when_they_are_
     (shop.root / "queue").mkdir()
     for name, url in (("one", OLD), ("two", NEW)):
         shop.start_worker("solo", name=name, app=APP, queue=name)
-        wait_until(lambda name=name: " ready." in shop.log(f"{name}.log"), 20, f"{name} does not come up")
+        wait_for_word(shop, name, " ready.")
         shop.write(url)
         assert celery(shop, "call", "worker_without_redis.pack", f"--queue={name}").returncode == 0
-        wait_until(lambda name=name: " succeeded " in shop.log(f"{name}.log"), 20, f"{name} does not do its job")
+        wait_for_word(shop, name, " succeeded ")
 
     told = ask(shop, "00ff")
     held = {name: {each["key"]: each for each in told[name]["settings"]} for name in told}
