@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
@@ -33,10 +32,6 @@ class UvicornAccessLogger(AbstractAccessLogger):
         """Write the line of an answered request. A WebSocket has its own line."""
         if response.status == SWITCHING_PROTOCOLS:
             return
-        version = f"{request.version.major}.{request.version.minor}"
-        try:
-            reason = HTTPStatus(response.status).phrase
-        except ValueError:
-            reason = ""
-        asked = f"{request.method} {request.raw_path} HTTP/{version}"
-        write_line(f'INFO:     {peer(request)} - "{asked}" {response.status} {reason}')
+        major, minor = request.version
+        asked = f"{request.method} {request.raw_path} HTTP/{major}.{minor}"
+        write_line(f'INFO:     {peer(request)} - "{asked}" {response.status} {response.reason}')

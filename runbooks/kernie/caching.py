@@ -31,6 +31,8 @@ class Signatures:
         self._registry = registry
         self._world = world
         self._known: dict[str, object] = {}
+        # True if a node's result depends on more than the prompt.
+        self.depends_on_world = False
 
     def of(self, node_id: str) -> object:
         """The signature of a node; never equal to another one if it cannot be told."""
@@ -47,7 +49,10 @@ class Signatures:
         node = self._prompt[node_id]
         kind = self._registry[node["class_type"]]
         inputs = node["inputs"]
-        changed = kind.changed(self._world, inputs) if kind.changed else None
+        changed = None
+        if kind.changed is not None:
+            self.depends_on_world = True
+            changed = kind.changed(self._world, inputs)
         parts = [(name, self._part(inputs[name])) for name in sorted(inputs)]
         told = repr((node["class_type"], changed, parts)).encode("utf-8", "surrogatepass")
         return hashlib.blake2b(told, digest_size=16).digest()
@@ -66,10 +71,14 @@ class ResultCache:
     def __init__(self) -> None:
         self._results: dict[object, Cached] = {}
         self._memories: dict[tuple[str, str], dict[str, Any]] = {}
+        self._prompt: dict[str, Any] = {}
         self._signatures: Signatures | None = None
 
     def begin(self, prompt: dict[str, Any], registry: Registry, world: World) -> None:
         """Start a prompt: forget what it has no use for."""
+        if self._signatures is not None and prompt == self._prompt and not self._signatures.depends_on_world:
+            return  # the same prompt again: what is known of it stands
+        self._prompt = prompt
         self._signatures = signatures = Signatures(prompt, registry, world)
         wanted = {signatures.of(node_id) for node_id in prompt}
         self._results = {key: value for key, value in self._results.items() if key in wanted}
@@ -94,3 +103,4 @@ class ResultCache:
         """Forget everything."""
         self._results.clear()
         self._memories.clear()
+        self._signatures = None

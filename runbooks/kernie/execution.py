@@ -60,8 +60,8 @@ class Executor:
             self.idle.clear()
             await self.run(entry)
             self.idle.set()
-            # Lets requests be answered between two prompts, however many wait.
-            await asyncio.sleep(0)
+            if self._mock.queue.waiting:
+                await asyncio.sleep(0)  # requests are answered between two prompts, however many wait
 
     async def run(self, entry: Entry) -> None:
         """Run one prompt and keep its record; never raises for what the prompt does."""

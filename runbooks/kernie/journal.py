@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_REQUESTS = 1000
 MAX_BODY = 32 * 1024
@@ -14,8 +13,7 @@ MAX_BODY = 32 * 1024
 SECRETS = frozenset({"auth_token_comfy_org", "api_key_comfy_org"})
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One request."""
 
     number: int

@@ -95,7 +95,8 @@ class Mock:
 
     def tell_status(self) -> None:
         """Tell all clients how many prompts wait or run."""
-        self.sessions.send("status", {"status": self.queue_info()})
+        if self.sessions:
+            self.sessions.send("status", {"status": self.queue_info()})
 
 
 MOCK = web.AppKey("MOCK", Mock)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MAX_HISTORY = 10_000
+# What was JSON when it came has no circles to look for.
+as_json = json.JSONEncoder(check_circular=False).encode
 CANONICAL_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -75,7 +77,7 @@ class Record:
         moments = [data["timestamp"] for _, data in status["messages"]]
         self.duration: int = moments[-1] - moments[0] if moments else 0
         shown = {"prompt": entry.shown(), "outputs": outputs, "status": status, "meta": meta}
-        self.json = json.dumps(shown).encode()
+        self.json = as_json(shown).encode()
 
 
 def workflow_id(extra_data: dict[str, Any]) -> Any:

@@ -38,7 +38,7 @@ LOG.addFilter(_in_one_line)
 
 def build(options: Options) -> web.Application:
     """The application. Folders are created and the executor is started with it."""
-    app = web.Application(middlewares=[journalled, same_origin], client_max_size=MAX_UPLOAD)
+    app = web.Application(middlewares=[journalled], client_max_size=MAX_UPLOAD)
     app.cleanup_ctx.append(lambda app: _running(app, options))
     for room in ROUTES:
         for route in room.ROUTES:
@@ -71,13 +71,15 @@ async def no_such_file(request: web.Request) -> web.StreamResponse:
 @web.middleware
 async def journalled(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Note what arrived, and let it meet the faults that are switched on."""
+    refused = refusal(request)
     if request.path.startswith("/kernie/"):
-        return await handler(request)
+        return refused or await handler(request)
     mock, started, status = request.app[MOCK], time.monotonic(), 500
     BODY.set(None)
     try:
         fault = mock.faults.for_request(request.method, request.path) if mock.faults.active else None
-        response = await (handler(request) if fault is None else struck(fault, request, handler))
+        answer = await struck(fault, request) if fault is not None else None
+        response = answer or refused or await handler(request)
         status = response.status
     except web.HTTPException as answer:
         status = answer.status
@@ -88,8 +90,8 @@ async def journalled(request: web.Request, handler: Handler) -> web.StreamRespon
     return response
 
 
-async def struck(fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer as the fault wants it."""
+async def struck(fault: Fault, request: web.Request) -> web.Response | None:
+    """The answer that the fault wants; None for the usual one."""
     if fault.kind == "slow":
         await asyncio.sleep(fault.seconds)
     elif fault.kind == "hang":
@@ -103,20 +105,17 @@ async def struck(fault: Fault, request: web.Request, handler: Handler) -> web.St
     elif fault.kind == "full_queue":
         error = {"type": "queue_full", "message": "The queue is full", "details": "", "extra_info": {}}
         return json_answer({"error": error, "node_errors": {}}, 503)
-    return await handler(request)
+    return None
 
 
-@web.middleware
-async def same_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what a strange web page makes a browser send to this machine."""
+def refusal(request: web.Request) -> web.Response | None:
+    """403 for what a strange web page makes a browser send to this machine, 200 for OPTIONS, None for all else."""
     headers = request.headers
     if headers.get("Sec-Fetch-Site") == "cross-site":
         return empty(403)
     if "Origin" in headers and "Host" in headers and _is_foreign(headers["Host"], headers["Origin"]):
         return empty(403)
-    if request.method == "OPTIONS":
-        return empty()
-    return await handler(request)
+    return empty() if request.method == "OPTIONS" else None
 
 
 def _is_foreign(host: str, origin: str) -> bool:

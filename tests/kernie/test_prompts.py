@@ -104,6 +104,19 @@ def test_an_input_file_that_changed_is_read_again(shared: RunningMock) -> None:
     assert load("blue") == []
 
 
+def test_the_same_prompt_again_runs_nothing_and_a_changed_one_what_changed(shared: RunningMock) -> None:
+    def cached(prompt: dict[str, Any]) -> set[str]:
+        return set(dict(run_well(shared, prompt)["status"]["messages"])["execution_cached"]["nodes"])
+
+    prompt = text_to_image(seed=301)
+    assert cached(prompt) == set()
+    assert cached(prompt) == set(prompt)
+    assert cached(text_to_image(seed=302)) == {"4", "5", "6", "7"}
+    assert cached(text_to_image(seed=302)) == set(prompt)
+    assert cached(saving(303)) == set()
+    assert cached(prompt) == set(), "as on the real server, only what the last prompt had is kept"
+
+
 def test_freed_memory_is_forgotten(shared: RunningMock) -> None:
     run_well(shared, saving(14))
     shared.post("/free", {"free_memory": True})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from runbooks.kernie.nodes.inputs import Input, World
@@ -62,6 +63,12 @@ class NodeType:
     changed: Callable[[World, Mapping[str, Any]], Any] | None = None
     module: str = "nodes"
     deprecated: bool = False
+
+    @cached_property
+    def inputs(self) -> tuple[tuple[str, Input, bool], ...]:
+        """Name, input, and whether it is required; in the order in which they are checked."""
+        needed = [(name, given, True) for name, given in self.required.items()]
+        return (*needed, *((name, given, False) for name, given in self.optional.items()))
 
     def described(self, world: World) -> dict[str, Any]:
         """The entry of /object_info."""

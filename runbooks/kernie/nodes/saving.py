@@ -4,7 +4,6 @@
 # ruff: noqa: D103
 from __future__ import annotations
 
-import io
 import json
 import string
 import time
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageOps, ImageSequence
-from PIL.PngImagePlugin import PngInfo
 
 from runbooks.kernie.files import write_whole
 from runbooks.kernie.frames import Preview
@@ -20,55 +18,35 @@ from runbooks.kernie.nodes.inputs import STRING, Input, InputFile, World, choice
 from runbooks.kernie.nodes.registry import Nodes, Result
 from runbooks.kernie.nodes.sizes import check_size
 from runbooks.kernie.nodes.values import Pictures
+from runbooks.kernie.png import png
 
 if TYPE_CHECKING:
     from runbooks.kernie.noderun import NodeRun
 
 NODES = Nodes()
 METADATA = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
-MAX_KEYWORD = 79
-SAVE_LEVEL = 4
-PREVIEW_LEVEL = 1
 
 
-def png_metadata(prompt: dict[str, Any], extra_pnginfo: dict[str, Any]) -> PngInfo:
-    """The text chunks that ComfyUI writes: `prompt`, and each of `extra_pnginfo` (such as `workflow`), as JSON."""
-    chunks = {"prompt": prompt, **extra_pnginfo}
-    return png_texts({name: json.dumps(value) for name, value in chunks.items()})
+def texts_of(run: NodeRun) -> dict[str, str]:
+    """What ComfyUI writes into a picture: `prompt`, and each of `extra_pnginfo` (such as `workflow`), as JSON."""
+    return {name: json.dumps(value) for name, value in {"prompt": run.prompt, **run.extra_pnginfo}.items()}
 
 
-def png_texts(texts: dict[str, str]) -> PngInfo:
-    """Text chunks by keyword. Keywords that PNG cannot hold are cut or left out."""
-    metadata = PngInfo()
-    for name, text in texts.items():
-        keyword = name.encode("latin-1", "ignore").decode("latin-1")[:MAX_KEYWORD]
-        if keyword:
-            metadata.add_text(keyword, text)
-    return metadata
-
-
-def write_pictures(run: NodeRun, pictures: Pictures, prefix: str, kind: str, level: int) -> list[dict[str, str]]:
+def write_pictures(run: NodeRun, pictures: Pictures, prefix: str, kind: str) -> list[dict[str, str]]:
     """Write PNG files under the next free counters and return what /history says of them."""
-    metadata = png_metadata(run.prompt, run.extra_pnginfo)
+    texts = texts_of(run)
     target = run.mock.folders.save_target(prefix, kind, pictures.size)
     saved = []
     for index, frame in enumerate(pictures.frames):
         counter = target.counter + index
         filename = f"{target.name.replace('%batch_num%', str(index))}_{counter:05}_.png"
-        data = png_bytes(frame, metadata, level)
+        data = png(frame, texts)
         if run.mock.faults.during_run("truncated_image"):
             data = data[: len(data) // 2]
         write_whole(target.folder / filename, data)
         run.mock.folders.remember(target, counter)
         saved.append({"filename": filename, "subfolder": target.subfolder, "type": kind})
     return saved
-
-
-def png_bytes(frame: Image.Image, metadata: PngInfo, level: int) -> bytes:
-    """The picture as a PNG file."""
-    data = io.BytesIO()
-    frame.save(data, "PNG", pnginfo=metadata, compress_level=level)
-    return data.getvalue()
 
 
 @NODES.node(
@@ -82,7 +60,7 @@ def png_bytes(frame: Image.Image, metadata: PngInfo, level: int) -> bytes:
     output_names=("images",),
 )
 async def save(run: NodeRun, images: Pictures, filename_prefix: str) -> Result:
-    saved = await run.in_thread(write_pictures, run, images, filename_prefix, "output", SAVE_LEVEL)
+    saved = await run.in_thread(write_pictures, run, images, filename_prefix, "output")
     return Result((images,), {"images": saved})
 
 
@@ -101,9 +79,7 @@ async def preview(run: NodeRun, images: Pictures) -> Result:
         letters = run.mock.chance
         run.memory["suffix"] = "".join(letters.choices(string.ascii_lowercase, k=5))
     prefix = f"ComfyUI_temp_{run.memory['suffix']}"
-    return Result(
-        (images,), {"images": await run.in_thread(write_pictures, run, images, prefix, "temp", PREVIEW_LEVEL)}
-    )
+    return Result((images,), {"images": await run.in_thread(write_pictures, run, images, prefix, "temp")})
 
 
 @NODES.node(

@@ -15,7 +15,7 @@ from PIL import Image
 
 from runbooks.kernie.answers import empty, json_answer, mock_of
 from runbooks.kernie.files import Folders, OutsideFolderError, inside, write_whole
-from runbooks.kernie.nodes.saving import png_texts
+from runbooks.kernie.png import png
 
 ROUTES = web.RouteTableDef()
 
@@ -101,6 +101,4 @@ def _masked(original: Path, mask: bytes) -> bytes:
     with Image.open(original) as picture, Image.open(io.BytesIO(mask)) as alpha:
         result = picture.convert("RGBA")
         result.putalpha(alpha.convert("RGBA").getchannel("A"))
-        out = io.BytesIO()
-        result.save(out, "PNG", compress_level=4, pnginfo=png_texts(getattr(picture, "text", {})))
-        return out.getvalue()
+        return png(result, getattr(picture, "text", {}))

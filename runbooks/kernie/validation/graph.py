@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runbooks.kernie.nodes.inputs import Input, World
-from runbooks.kernie.nodes.registry import NodeType, Registry
+from runbooks.kernie.nodes.registry import Registry
 from runbooks.kernie.validation import faults
 from runbooks.kernie.validation.faults import Fault
 from runbooks.kernie.validation.values import check_value
@@ -14,7 +14,7 @@ from runbooks.kernie.validation.values import check_value
 LINK_LENGTH = 2
 
 
-@dataclass
+@dataclass(slots=True)
 class Verdict:
     """Whether a node and all above it are good, and the faults that are its own."""
 
@@ -66,30 +66,26 @@ class GraphCheck:
         inputs = node["inputs"]
         kind = self._registry[node["class_type"]]
         verdict = Verdict(True)
-        for name, given in [*kind.required.items(), *kind.optional.items()]:
-            if name in inputs:
-                self._check_input(inputs, name, given, verdict)
-            elif name in kind.required:
-                verdict.faults.append(faults.required_input_missing(name))
+        for name, given, is_required in kind.inputs:
+            problem = None
+            if name not in inputs:
+                problem = faults.required_input_missing(name) if is_required else None
+            elif isinstance(value := inputs[name], list):
+                problem = self._check_link(name, given, value, verdict)
+            else:
+                coerced, problem = check_value(name, given, value, self._world)
+                if problem is None:
+                    inputs[name] = coerced
+            if problem is not None:
+                verdict.faults.append(problem)
         verdict.good = verdict.good and not verdict.faults
         return verdict
-
-    def _check_input(self, inputs: dict[str, Any], name: str, given: Input, verdict: Verdict) -> None:
-        value = inputs[name]
-        if isinstance(value, list):
-            problem = self._check_link(name, given, value, verdict)
-        else:
-            coerced, problem = check_value(name, given, value, self._world)
-            if problem is None:
-                inputs[name] = coerced
-        if problem is not None:
-            verdict.faults.append(problem)
 
     def _check_link(self, name: str, given: Input, link: list[Any], verdict: Verdict) -> Fault | None:
         if len(link) != LINK_LENGTH:
             return faults.bad_link(name, given.config(self._world), link)
         above, slot = link
-        received = self._type_above(above).outputs[slot]
+        received = self._registry[self.prompt[above]["class_type"]].outputs[slot]
         if received != given.type and not types_match(received, given.config(self._world)[0]):
             return faults.type_mismatch(name, given.config(self._world), received, link)
         try:
@@ -99,9 +95,6 @@ class GraphCheck:
             verdict.good = False
             self.verdicts[above] = Verdict(False, [faults.broke_inside(name, given.config(self._world), link, error)])
         return None
-
-    def _type_above(self, node_id: Any) -> NodeType:
-        return self._registry[self.prompt[node_id]["class_type"]]
 
 
 def types_match(received: Any, wanted: Any) -> bool:

@@ -30,11 +30,11 @@ def check_value(name: str, given: Input, value: Any, world: World) -> tuple[Any,
 
 
 def _out_of_bounds(name: str, given: Input, value: Any, world: World) -> Fault | None:
-    options = given.options or {}
-    if "min" in options and value < options["min"]:
-        return faults.too_small(name, given.config(world), value)
-    if "max" in options and value > options["max"]:
-        return faults.too_big(name, given.config(world), value)
+    if options := given.options:
+        if "min" in options and value < options["min"]:
+            return faults.too_small(name, given.config(world), value)
+        if "max" in options and value > options["max"]:
+            return faults.too_big(name, given.config(world), value)
     if not given.accepts(value, world):
         return faults.not_in_list(name, given.config(world), value)
     return None
