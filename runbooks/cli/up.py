@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 IncidentOption = Annotated[
     bool, typer.Option("--incident", help="Start in the incident's state: API on the new URL, worker on the old one.")
 ]
+StateOption = Annotated[
+    str, typer.Option("--state", help="Start with a trouble to practise on, as a page's front matter names it.")
+]
 FreePortsOption = Annotated[
     bool, typer.Option("--free-ports", help="Choose free ports instead of 8001, 8189, 8000 and 8010.")
 ]
@@ -39,6 +42,7 @@ TargetOption = Annotated[str, typer.Option("--env-target", help="The lab's ENV_T
 def up(
     root: RootOption = Path(".lab"),
     incident: IncidentOption = False,
+    state: StateOption = "healthy",
     free_ports: FreePortsOption = False,
     detach: DetachOption = False,
     site: SiteOption = None,
@@ -53,19 +57,20 @@ def up(
 
     With REDIS_URL or DATABASE_URL set, it uses those servers: an empty Redis database, a PostgreSQL schema of its own.
     """
-    from runbooks.lab import Lab
+    from runbooks.lab.states import start_in_state
 
     stop_on_signals()
     out = console(stderr=as_json)
     with errors_as_json(as_json):
         with _show_progress(out) as listen:
-            lab = Lab.start(
-                root, incident=incident, free_ports=free_ports, env_target=env_target, site=site, on_progress=listen
+            state = "incident" if incident else state
+            lab = start_in_state(
+                state, root, free_ports=free_ports, env_target=env_target, site=site, on_progress=listen
             )
         try:
             if as_json:
                 print_json(as_object(lab))
-            _say_what_next(out, lab, root, detach)
+            _say_what_next(out, lab, state, root, detach)
             if detach:
                 lab.detach()
                 return
@@ -149,14 +154,17 @@ def _short(log: Path | None) -> str:
     return min(str(log), os.path.relpath(log), key=len)
 
 
-def _say_what_next(out: Console, lab: Lab, root: Path, detach: bool) -> None:
+def _say_what_next(out: Console, lab: Lab, state: str, root: Path, detach: bool) -> None:
     from runbooks.lab.layout import ENVIRONMENT_FILE
+    from runbooks.lab.troubles import TROUBLES
 
     names = {service.name: service for service in lab.state.services}
     out.print()
     if "site" in names:
         out.print(f"Open {names['site'].url}/ and begin with “The mock gets no requests”.", markup=False)
-    if lab.state.incident:
+    if state in TROUBLES:
+        out.print(TROUBLES[state].says, markup=False)
+    elif lab.state.incident:
         out.print(f"This is the incident: the file says {lab.environment()['MOCK_URL']}, and the worker does not know.")
     else:
         out.print("All is well: a job that you create now completes.")

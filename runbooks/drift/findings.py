@@ -12,6 +12,8 @@ from runbooks.drift.holdings import Certainty
 RESTART = "runbooks/restart-the-worker.md"
 MOCK_UP = "runbooks/is-the-mock-up.md"
 SWITCH = "runbooks/switch-comfyui-and-mock.md"
+REDIS = "runbooks/redis-is-down.md"
+DOUBLE = "runbooks/two-workers-answer.md"
 LAYERS = "architecture.md#six-layers-of-configuration"
 
 
@@ -118,7 +120,7 @@ BROKER_DOWN = _kind(
     "The broker does not answer",
     why="No job can be queued (503, which blames the worker) and none is taken. The worker reconnects by itself.",
     cure="Start the broker.",
-    page="troubleshooting.md#503-image-queuing-service",
+    page=REDIS,
 )
 BROKER_REFUSED = _kind(
     "broker-refused",
@@ -126,7 +128,7 @@ BROKER_REFUSED = _kind(
     "The broker refuses, or is no Redis server",
     why="API and worker cannot use it with the URL that the files give.",
     cure="Correct user, password or database number of the URL.",
-    page="troubleshooting.md#503-image-queuing-service",
+    page=REDIS,
 )
 WORKER_NONE = _kind(
     "worker-none",
@@ -142,7 +144,7 @@ WORKER_SUSPENDED = _kind(
     "The worker is suspended",
     why="It holds its jobs and works on none. It will not even stop before it is continued.",
     cure="Continue it: `kill -CONT PID`.",
-    page="troubleshooting.md#a-job-stays-pending",
+    page="runbooks/worker-will-not-stop.md",
 )
 BROKER_DATABASE = _kind(
     "broker-database",
@@ -150,7 +152,7 @@ BROKER_DATABASE = _kind(
     "The worker listens on another database of the broker",
     why="The API queues jobs in one database, the worker waits at another: they stay pending for ever.",
     cure="Restart the worker: `runbooks restart-worker`.",
-    page="troubleshooting.md#503-image-queuing-service",
+    page="troubleshooting.md#wrong-broker-database",
 )
 WORKER_STALE = _kind(
     "worker-stale",
@@ -175,7 +177,7 @@ WORKER_DOUBLE = _kind(
     "More than one worker of this installation runs",
     why="They share the jobs. If one of them is stale, some jobs fail and some complete, and retries hide it.",
     cure="`runbooks restart-worker --all` replaces them with one.",
-    page="troubleshooting.md#some-jobs-fail-and-some-complete",
+    page=DOUBLE,
 )
 COMFYUI_URL_INVALID = _kind(
     "comfyui-url-invalid",
@@ -199,7 +201,7 @@ COMFYUI_SILENT = _kind(
     "ComfyUI takes the connection and does not answer",
     why="Every job fails after 30 s, the last retry after two minutes.",
     cure="Look into its log; restart it.",
-    page=MOCK_UP,
+    page="runbooks/mock-is-slow-or-hangs.md",
 )
 COMFYUI_OTHER = _kind(
     "comfyui-other",
@@ -223,7 +225,7 @@ WORKER_ORPHAN = _kind(
     "A worker has outlived what started it",
     why="Ctrl-C and make no longer reach it. It goes on taking jobs with old values beside the next worker.",
     cure="Stop it with one SIGTERM to its main process, or replace it with `runbooks restart-worker`.",
-    page=RESTART,
+    page=DOUBLE,
 )
 WORKER_UNCONNECTED = _kind(
     "worker-unconnected",
@@ -231,7 +233,7 @@ WORKER_UNCONNECTED = _kind(
     "The worker has no connection to the broker",
     why="It takes no jobs until it has one. After an outage of the broker that lasts up to 15 s.",
     cure="Wait 15 s and look again; then restart the worker.",
-    page="troubleshooting.md#503-image-queuing-service",
+    page=REDIS,
 )
 API_STALE = _kind(
     "api-stale",
@@ -239,7 +241,7 @@ API_STALE = _kind(
     "The API holds an older value than the files",
     why="With another broker or job store than the worker, its jobs are never taken, or never seen.",
     cure="Restart the API.",
-    page="architecture.md#where-a-restart-is-needed",
+    page="runbooks/after-editing-the-configuration.md",
 )
 API_SHADOWED = _kind(
     "api-shadowed",

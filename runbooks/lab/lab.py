@@ -58,6 +58,7 @@ class Lab:
             env_target: the lab's ``ENV_TARGET``.
             redis_url: a Redis server to use instead of the embedded broker; by default ``CELERY_BROKER_URL`` or
                 ``REDIS_URL`` of the environment. The lab takes its first empty database, from the URL's number on.
+                ``""`` for the embedded broker, whatever the environment says.
             database_url: a database to use instead of a SQLite file; by default ``DATABASE_URL`` of the environment.
                 On PostgreSQL the lab makes a schema of its own in it.
             site: folder of a built site to serve.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runbooks.errors import UserError
+from runbooks.lab import backends
 from runbooks.lab.ports import Ports
 from runbooks.lab.processes import WORKER_APP, lab_environment, scripts_folder
 from runbooks.lab.quoting import env_value, make_value, make_word
@@ -145,7 +146,15 @@ class Layout:
             children=min(os.cpu_count() or 1, 4),
             mock_port=self.ports.mock,
             app=WORKER_APP,
+            broker=self._broker(),
         )
+
+    def _broker(self) -> str:
+        """The recipe that starts the embedded broker; where another one is used, it says so."""
+        if self.redis_url != f"redis://127.0.0.1:{self.ports.broker}/0":
+            return "echo 'This lab uses a Redis server of its own; start that one.' >&2; exit 2"
+        words = backends.broker_command(self.ports.broker)
+        return f"cd run/broker && exec {' '.join(map(make_word, words))}"
 
 
 # The worker's recipe is the real one's: the shell exports the two files, so that their values are frozen in the
@@ -158,14 +167,17 @@ export PYTHONUNBUFFERED := 1
 # Pool children; the real worker has one per core.
 export CELERY_WORKER_CONCURRENCY ?= {children}
 
-.PHONY: api-demo celery-demo kernie-gen
+.PHONY: api-demo broker celery-demo kernie-gen
+
+broker:
+\t@{broker}
 
 api-demo:
 \t@ENV_TARGET={target} {python} -m runbooks.genonaut.api
 
 celery-demo:
 \t@set -a; . env/.env.shared; . env/.env.{target}; set +a; \\
-\tENV_TARGET={target} celery -A {app} worker --loglevel=info --queues=default,generation
+\tENV_TARGET={target} celery -A {app} worker --loglevel=info --queues=default,generation$(if $(NODE), -n $(NODE)@%h)
 
 kernie-gen:
 \t@kernie-gen --host 127.0.0.1 --port {mock_port} --output-dir output/kernie-gen --base-dir run/kernie-gen

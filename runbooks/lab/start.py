@@ -139,7 +139,9 @@ class Start:
         ports = self._ports()
         is_new = not (self.root / MARKER_FILE).exists()
         redis_url, database_url = f"redis://127.0.0.1:{ports.broker}/0", backends.sqlite_url(self.root)
-        given = self.options.redis_url or os.environ.get("CELERY_BROKER_URL") or os.environ.get("REDIS_URL")
+        given = self.options.redis_url
+        if given is None:
+            given = os.environ.get("CELERY_BROKER_URL") or os.environ.get("REDIS_URL")
         if given:
             redis_url = backends.claim_redis(given, self.root)
             if is_new:

@@ -11,9 +11,47 @@ from urllib.parse import urlsplit
 from runbooks.errors import UserError
 from runbooks.lab.lab import Lab
 from runbooks.lab.start import Progress
+from runbooks.lab.troubles import TROUBLES
 from runbooks.target import Target
 
-STATES = ("healthy", "incident", "comfyui")
+STATES = ("healthy", "incident", "comfyui", *TROUBLES)
+_STALE = ("incident", "orphan")
+_ON_COMFYUI = ("comfyui", "two-workers")
+_OWN_BROKER = ("broker-down",)
+
+
+def start_in_state(
+    state: str,
+    root: Path | str,
+    *,
+    free_ports: bool = False,
+    env_target: str = "local-demo",
+    site: Path | str | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Lab:
+    """Start a lab in one of ``STATES``; the other arguments are those of ``Lab.start``.
+
+    Raises:
+        UserError: there is no such state, or the lab does not start. Nothing is left running.
+    """
+    _require(state)
+    lab = Lab.start(
+        root,
+        incident=state in _STALE,
+        comfyui=state in _ON_COMFYUI,
+        free_ports=free_ports,
+        env_target=env_target,
+        redis_url="" if state in _OWN_BROKER else None,
+        site=site,
+        on_progress=on_progress,
+    )
+    if state in TROUBLES:
+        try:
+            TROUBLES[state].make(lab)
+        except BaseException:
+            lab.stop(kill=True)
+            raise
+    return lab
 
 
 @contextmanager
@@ -23,21 +61,19 @@ def lab_in_state(state: str, on_progress: Callable[[Progress], None] | None = No
     Raises:
         UserError: there is no such state, or the lab does not start.
     """
-    if state not in STATES:
-        raise UserError(f"A lab has no state '{state}'.", f"Write one of these behind stack: {', '.join(STATES)}")
+    _require(state)
     folder = Path(mkdtemp(prefix="genonaut-page-"))
-    lab = Lab.start(
-        folder / "lab",
-        free_ports=True,
-        incident=state == "incident",
-        comfyui=state == "comfyui",
-        on_progress=on_progress,
-    )
+    lab = start_in_state(state, folder / "lab", free_ports=True, on_progress=on_progress)
     try:
         yield lab
     finally:
         lab.discard()
         folder.rmdir()
+
+
+def _require(state: str) -> None:
+    if state not in STATES:
+        raise UserError(f"A lab has no state '{state}'.", f"It has these: {', '.join(STATES)}")
 
 
 def as_documented(environment: Mapping[str, str]) -> dict[str, str]:

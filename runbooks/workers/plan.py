@@ -94,10 +94,15 @@ def _stop(worker: Worker, layers: Layers) -> Stop:
     children = [child.pid for child in worker.children]
     # Workers of any application share the default node name, when they share machine and broker.
     others = [other for other in running_workers(None, layers) if other.pid != worker.pid]
-    sharing = 1 + sum(other.broker in (worker.broker, None) for other in others)
+    sharing = 1 + sum(_may_share_name(worker, other) for other in others)
     answer = ask_worker(worker.broker, worker.pid, children, sharing=sharing) if worker.broker else None
     holdings = compare(process.environ or {}, process.started, layers)
     return Stop(worker, tuple(holdings), answer, who_keeps(process))
+
+
+def _may_share_name(worker: Worker, other: Worker) -> bool:
+    names = {one.command.value_of("-n", "--hostname") or "celery@%h" for one in (worker, other)}
+    return len(names) == 1 and other.broker in (worker.broker, None)
 
 
 def _starts(workers: Sequence[Worker], layers: Layers, keep: Collection[str]) -> tuple[Start, ...]:
