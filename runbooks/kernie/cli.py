@@ -50,7 +50,10 @@ def serve(
     models: Annotated[
         list[str] | None, typer.Option(help="FOLDER=NAME,NAME: exactly these models exist there. May be repeated.")
     ] = None,
-    nodes: Annotated[list[str] | None, typer.Option(help="Module or file with own nodes. May be repeated.")] = None,
+    nodes: Annotated[
+        list[str] | None,
+        typer.Option(help="Module, file or folder with own nodes, or custom nodes for ComfyUI. May be repeated."),
+    ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option(help="KIND or KIND:times=2,seconds=1,path=/view: a fault from the start. May be repeated."),

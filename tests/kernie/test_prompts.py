@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.error
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from runbooks.kernie.testing import RunningMock, running_mock
-from tests.kernie.workflows import ended, node, run, run_well, saved, saving, text_to_image
+from tests.kernie.workflows import ended, node, refused, run, run_well, saved, saving, text_to_image
 from tests.support.waiting import wait_until
 
 SLOW = {
     "1": node("EmptyImage", width=8, height=8, batch_size=1, color=0),
     "2": node("PreviewImage", images=["1", 0]),
 }
-
-
-def refused(mock: RunningMock, prompt: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a prompt that is not accepted."""
-    with pytest.raises(urllib.error.HTTPError) as error:
-        mock.post("/prompt", {"prompt": prompt})
-    assert error.value.code == 400
-    with error.value:
-        answer: dict[str, Any] = json.loads(error.value.read())
-    return answer
 
 
 def error_types(answer: dict[str, Any]) -> dict[str, list[str]]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import urllib.error
 from typing import Any
+
+import pytest
 
 from runbooks.kernie.testing import RunningMock
 from tests.support.waiting import wait_until
@@ -69,3 +73,13 @@ def saved(mock: RunningMock, entry: dict[str, Any]) -> list[Any]:
         for image in outputs.get("images", [])
         if image["type"] == "output"
     ]
+
+
+def refused(mock: RunningMock, prompt: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a prompt that is not accepted."""
+    with pytest.raises(urllib.error.HTTPError) as error:
+        mock.post("/prompt", {"prompt": prompt})
+    assert error.value.code == 400
+    with error.value:
+        answer: dict[str, Any] = json.loads(error.value.read())
+    return answer

@@ -9,29 +9,38 @@ from pathlib import Path
 from types import ModuleType
 
 from runbooks.kernie.errors import KernieError
+from runbooks.kernie.nodes.classes import types_of
 from runbooks.kernie.nodes.registry import NodeType
 
 
 def load_nodes(place: str) -> list[NodeType]:
-    """The node types in `NODES` of a module (`package.module`) or a file (`nodes.py`).
+    """The node types of a module (`package.module`), a file (`nodes.py`) or a folder with an `__init__.py`.
+
+    They are its list `NODES`, or the classes of its `NODE_CLASS_MAPPINGS`, as custom nodes for ComfyUI have it.
 
     Raises:
-        KernieError: if it cannot be imported, or has no such list.
+        KernieError: if it cannot be imported, or has neither.
     """
-    module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
+    is_path = place.endswith(".py") or Path(place).is_dir()
+    module = _load_file(Path(place)) if is_path else _load_module(place)
+    classes = getattr(module, "NODE_CLASS_MAPPINGS", None)
+    if isinstance(classes, dict):
+        return types_of(place, classes, getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", {}))
     found = getattr(module, "NODES", None)
     if not isinstance(found, list) or not all(isinstance(each, NodeType) for each in found):
         raise KernieError(
-            f"{place} has no list NODES of node types.", "Make one with runbooks.kernie.nodes.registry.Nodes."
+            f"{place} has neither a list NODES of node types nor NODE_CLASS_MAPPINGS.",
+            "Make NODES with runbooks.kernie.nodes.registry.Nodes, or give a file of custom nodes for ComfyUI.",
         )
     return list(found)
 
 
 def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise KernieError(f"There is no file {path}.", "Give --nodes a module or a file that exists.")
+    file = path / "__init__.py" if path.is_dir() else path
+    if not file.is_file():
+        raise KernieError(f"There is no file {file}.", "Give --nodes a module, a file or a folder that exists.")
     name = f"kernie_own_nodes_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -40,7 +49,8 @@ def _load_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         raise KernieError(
-            f"{path} cannot be loaded: {type(error).__name__}: {error}.", "Mend it and start again."
+            f"{path} cannot be loaded: {type(error).__name__}: {error}.",
+            "Mend it and start again. Modules of ComfyUI itself (folder_paths, comfy, nodes) do not exist here.",
         ) from error
     return module
 
