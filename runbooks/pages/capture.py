@@ -70,7 +70,7 @@ class OutputCapture:
         os.close(empty)
         for descriptor in (1, 2):
             os.dup2(self._file.fileno(), descriptor)
-        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123 - closed in __exit__
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
         sys.stdout, sys.stderr = self._stream(1), self._stream(2)
         return self
 

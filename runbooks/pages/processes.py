@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:  # takes a while, and is only needed where there is something to end
+    import psutil
 
 _GRACE_SECONDS = 2.0
+_SETTLING_SECONDS = 0.1
 _SHELLS = ("bash", "sh", "dash", "zsh", "ksh")
 
 End = Callable[[Iterable[int]], None]
@@ -25,6 +30,8 @@ def children() -> set[int]:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:  # there is none at all: the common case, and far cheaper than a look at every process
         return set()
+    import psutil
+
     found = set()
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
@@ -36,7 +43,7 @@ def children() -> set[int]:
 def in_session(leader: int) -> list[int]:
     """Return the pids of all processes of the session that process ``leader`` began."""
     found = []
-    for pid in psutil.pids():
+    for pid in _pids():
         with contextlib.suppress(OSError):
             if os.getsid(pid) == leader:
                 found.append(pid)
@@ -45,6 +52,11 @@ def in_session(leader: int) -> list[int]:
 
 def stop(pids: Iterable[int]) -> None:
     """End processes: ask them first, kill those that are still there after two seconds."""
+    pids = list(pids)
+    if not pids:
+        return
+    import psutil
+
     asked = []
     for pid in pids:
         with contextlib.suppress(psutil.Error):
@@ -63,6 +75,8 @@ def hang_up(pids: Iterable[int]) -> None:
     These ignore SIGHUP (``nohup``) or handle it (servers, which read their configuration again), and so do their
     children. Where the system does not say who does, all are sent SIGHUP and none is killed.
     """
+    pids = list(pids)
+    _let_settle(pids)
     ended = [pid for pid in pids if not _outlives_its_terminal(pid)]
     for pid in ended:
         with contextlib.suppress(OSError):
@@ -72,7 +86,26 @@ def hang_up(pids: Iterable[int]) -> None:
         stop(ended)
 
 
+def wait_for_end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait for the end of a child, no longer than so many seconds, and notice it at once."""
+    if process.poll() is None and hasattr(os, "pidfd_open"):  # ``Popen.wait`` looks again and again, up to 50 ms apart
+        descriptor = os.pidfd_open(process.pid)
+        try:
+            select.select([descriptor], [], [], seconds)
+        finally:
+            os.close(descriptor)
+        seconds = 0.0
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+
+
 _SAYS_SIGNALS = Path("/proc/self/status").exists()
+
+
+def _let_settle(pids: Iterable[int]) -> None:
+    """Wait until no process is so young that it may not have come to ignore SIGHUP yet: ``nohup`` does that itself."""
+    youngest = max((process.create_time() for pid in pids if (process := _process(pid))), default=0.0)
+    time.sleep(min(max(youngest + _SETTLING_SECONDS - time.time(), 0.0), _SETTLING_SECONDS))
 
 
 def _outlives_its_terminal(pid: int) -> bool:
@@ -80,6 +113,8 @@ def _outlives_its_terminal(pid: int) -> bool:
     process = _process(pid)
     if process is None or not _SAYS_SIGNALS:
         return False
+    import psutil
+
     session = os.getsid(pid)
     with contextlib.suppress(OSError, psutil.Error):
         for one in [process, *process.parents()]:
@@ -92,7 +127,17 @@ def _outlives_its_terminal(pid: int) -> bool:
     return False
 
 
+def _pids() -> list[int]:
+    if _SAYS_SIGNALS:
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208 - quicker
+    import psutil
+
+    return psutil.pids()
+
+
 def _process(pid: int) -> psutil.Process | None:
+    import psutil
+
     try:
         return psutil.Process(pid)
     except psutil.Error:
@@ -108,6 +153,8 @@ def _wait(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 
 def _is_alive(process: psutil.Process) -> bool:
+    import psutil
+
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import traceback
 from collections.abc import Generator, Iterator
@@ -10,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from _pytest.assertion.rewrite import rewrite_asserts
 
 from runbooks.pages.docstrings import parse_docstrings
 from runbooks.pages.model import Block, Kind, Page, Problem
@@ -21,6 +19,7 @@ from runbooks.pages.session import Session, terminal_environment
 from runbooks.pages.surroundings import PageEnvironment
 
 MARKER = "markdown-docs"  # pytest-markdown-docs has it too, for `-m markdown-docs`
+_MOST_LINES = 30  # of what is said about one comparison
 _MARKDOWN = (".md", ".mdx", ".svx")
 
 
@@ -126,7 +125,7 @@ class PageRun:
         if missing:
             raise StepFailed.at(self.page, 1, f"not run: the page asks for {missing[0]}; set it in the environment")
         cwd = environment.cwd or self._node.config.rootpath
-        session = Session(self.page, environ=environ, cwd=cwd, transform=_rewrite_asserts, shown=environment.shown)
+        session = Session(self.page, environ=environ, cwd=cwd, detail=self._detail, shown=environment.shown)
         self._session = self._stack.enter_context(session)
 
     def _enter_environment(self) -> PageEnvironment:
@@ -143,6 +142,15 @@ class PageRun:
                 f"the page's environment could not be made: {type(error).__name__}: {error}",
                 details="".join(traceback.format_list(frames[1:])),
             ) from error
+
+    def _detail(self, operator: str, left: object, right: object) -> list[str]:
+        """Say of a comparison what pytest and its plugins say of one in a test module."""
+        config = self._node.config
+        said = self._node.ihook.pytest_assertrepr_compare(config=config, op=operator, left=left, right=right)
+        lines: list[str] = next((lines for lines in said if lines), [])
+        if len(lines) > _MOST_LINES and config.get_verbosity() < 2:
+            lines = [*lines[:_MOST_LINES], f"... {len(lines) - _MOST_LINES} more lines, shown with -vv"]
+        return lines
 
     def run_up_to(self, block: Block) -> None:
         """Run the steps above ``block`` that have not run yet.
@@ -233,9 +241,3 @@ class ProblemItem(_PageItem):
     def runtest(self) -> None:
         """Fail at the problem's line."""
         raise StepFailed.at(self.page, self.line, self.problem.message)
-
-
-def _rewrite_asserts(tree: ast.Module, source: bytes, filename: str) -> None:
-    """Make a failing assert of a step show its values, as pytest does in test modules."""
-    if any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
-        rewrite_asserts(tree, source, filename)

@@ -11,13 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from runbooks.pages.asserts import Detail
 from runbooks.pages.console import split_console
 from runbooks.pages.expected import compare
 from runbooks.pages.follow import Listener
 from runbooks.pages.matching import line_rule
 from runbooks.pages.model import Block, Expected, Kind, Page, Runner
 from runbooks.pages.processes import hang_up
-from runbooks.pages.python_runner import PythonRunner, Transform
+from runbooks.pages.python_runner import PythonRunner
 from runbooks.pages.results import Failure, Outcome, Result, StepFailed
 from runbooks.pages.shell_runner import ShellRunner
 
@@ -69,7 +70,7 @@ class Session:
         page: the page.
         environ: the whole environment of the steps; ``terminal_environment()`` by default.
         cwd: the working directory of the first step; the current one by default.
-        transform: changes the syntax tree of a Python step before it is compiled (pytest's assertion rewriting).
+        detail: says more of a comparison that an assert of a Python step found false (pytest's hook for it).
         shown: texts of this run, and what the page shows in their place (a port of this run: the usual one).
             Outputs are compared so.
         operated: somebody works with the page: hand on its output while it comes, and at the end leave running what
@@ -82,7 +83,7 @@ class Session:
         *,
         environ: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-        transform: Transform | None = None,
+        detail: Detail | None = None,
         shown: Mapping[str, str] | None = None,
         operated: Operated | None = None,
     ) -> None:
@@ -93,7 +94,7 @@ class Session:
         environ = terminal_environment() if environ is None else dict(environ)
         self._environ, self._cwd = environ, (cwd or Path.cwd()).resolve()
         self._operated = operated
-        self._python = self._new_python(transform)
+        self._python = self._new_python(detail)
         self._shell = self._new_shell()
 
     def __enter__(self) -> Self:
@@ -164,11 +165,11 @@ class Session:
             return f"does not apply: {block.condition}"
         return self._failed(failure, f"its condition cannot be told: {failure.message}")
 
-    def _new_python(self, transform: Transform | None) -> PythonRunner:
+    def _new_python(self, detail: Detail | None) -> PythonRunner:
         if self._operated is None:
-            return PythonRunner(self.page, self._environ, self._cwd, transform)
+            return PythonRunner(self.page, self._environ, self._cwd, detail)
         listener = self._operated.listener
-        return PythonRunner(self.page, self._environ, self._cwd, transform, listener=listener, end=hang_up)
+        return PythonRunner(self.page, self._environ, self._cwd, detail, listener=listener, end=hang_up)
 
     def _new_shell(self) -> ShellRunner:
         if self._operated is None:

@@ -1,15 +1,15 @@
 """Run the shell steps of a page in one bash, which keeps variables, functions, directory and background jobs.
 
 How it works. Bash reads a script that is a FIFO. For each step a line is written to it that sources a file with
-the step's code. The file holds as many empty lines as the page has above the step, so bash's own line numbers are the
-page's. A step must stop at its first failing command, but the shell must live on: the first line sets ``errexit`` and
-an ERR trap, which bash runs first and which returns from the file. What happened comes back through a second FIFO,
-which bash opens by its path: what a step starts inherits nothing of ours.
+the step's code; a short line, because bash reads a FIFO byte by byte. The file holds as many empty lines as the page
+has above the step, so bash's own line numbers are the page's. A step must stop at its first failing command, but the
+shell must live on: the first line sets ``errexit`` and an ERR trap, which bash runs first and which returns from the
+file. What happened comes back through a second FIFO, which bash opens by its path: what a step starts inherits nothing
+of ours.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import select
@@ -24,7 +24,7 @@ from pathlib import Path
 from runbooks.pages.capture import OUTPUT_LIMIT
 from runbooks.pages.expected import plain_text
 from runbooks.pages.follow import Listener, follow
-from runbooks.pages.processes import End, in_session, stop
+from runbooks.pages.processes import End, in_session, stop, wait_for_end
 from runbooks.pages.results import Failure, Outcome
 
 _EXIT_TRAP_SECONDS = 5.0
@@ -39,16 +39,14 @@ _NOT_FOR_BASH = ("BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "POSIXLY_CORRECT")
 # step has said `set +e`. The RETURN trap ends errexit with the step (BASH_SOURCE has one entry then), so that the shell
 # itself lives on.
 _PROLOGUE = (
-    "set -eE -o pipefail; trap '__rb=$?; case $- in *e*) "
+    "{{ set -eE -o pipefail; trap '__rb=$?; case $- in *e*) "
     '[ $BASH_SUBSHELL -gt 0 ] || builtin printf "fail %s %s\\n" $__rb $LINENO >{status}; '
     "return $__rb;; esac' ERR; "
-    "trap '[ ${{#BASH_SOURCE[@]}} -gt 1 ] || {{ trap - ERR RETURN; set +eE; }}' RETURN"
+    "trap '[ ${{#BASH_SOURCE[@]}} -gt 1 ] || {{ trap - ERR RETURN; set +eE; }}' RETURN; "
+    "}} 2>/dev/null; exec </dev/null >>{output} 2>&1"
 )
-_DRIVER = (
-    "exec </dev/null >>{output} 2>&1\n"
-    ". {step}\n"
-    '{{ builtin printf "done %s\\n" $? >{status}; exec >/dev/null 2>&1; }} 2>/dev/null\n'
-)
+# What `set -x` would say of this goes nowhere.
+_DRIVER = '. {step};{{ builtin printf "done $?\\n">{status};exec >/dev/null 2>&1;}} 2>/dev/null\n'
 
 
 class ShellRunner:
@@ -94,19 +92,21 @@ class ShellRunner:
                 return Outcome("", Failure((), "there is no bash on the PATH", lines[0]))
             self._start(shell)
         self._count += 1
-        step, output = f"{self._folder}/step-{self._count}", f"{self._folder}/output-{self._count}"
-        status = shlex.quote(f"{self._folder}/status")
-        Path(output).touch()
-        Path(step).write_text(_PROLOGUE.format(status=status) + "\n" * max(lines[0] - 1, 1) + code, "utf-8", newline="")
-        driver = _DRIVER.format(step=shlex.quote(step), output=shlex.quote(output), status=status)
-        os.write(self._script, driver.encode())
-        with open(output, "rb") as file:  # noqa: PTH123 - only so much of it
-            with follow(file.fileno(), None if quiet else self._listener):
+        step, output, status = (f"{self._folder}/{name}" for name in (self._count, f"{self._count}.out", "status"))
+        prologue = _PROLOGUE.format(status=status, output=output)
+        _write(step, f"{prologue}{chr(10) * max(lines[0] - 1, 1)}{code}")
+        descriptor = os.open(output, os.O_RDONLY | os.O_CREAT, 0o600)
+        try:
+            os.write(self._script, _DRIVER.format(step=step, status=status).encode())
+            with follow(descriptor, None if quiet else self._listener):
                 self._is_busy = True
-                code_seen, line_seen, stopped = self._wait(Path(output), timeout)
+                code_seen, line_seen, stopped = self._wait(descriptor, timeout)
                 self._is_busy = False
-            raw = plain_text(file.read(OUTPUT_LIMIT))
-        text = re.sub(re.escape(self._folder) + r"/step-\d+", lambda _: self._page_name, raw)
+            raw = text = plain_text(os.pread(descriptor, OUTPUT_LIMIT, 0))
+        finally:
+            os.close(descriptor)
+        if self._folder in raw:
+            text = re.sub(re.escape(self._folder) + r"/\d+(?=:)", lambda _: self._page_name, raw)
         if stopped:
             self._gone = f"the step that ends at line {lines[-1]} was stopped"
             return Outcome(text, Failure(("timeout",), stopped, lines[0]))
@@ -144,8 +144,7 @@ class ShellRunner:
         for descriptor in (self._script, self._status):
             os.close(descriptor)
         if not self._is_busy:  # in a step that was interrupted it would not see the end of its script
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._bash.wait(_EXIT_TRAP_SECONDS)
+            wait_for_end(self._bash, _EXIT_TRAP_SECONDS)
         self._end(in_session(self._bash.pid))
         self._bash.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -154,6 +153,9 @@ class ShellRunner:
 
     def _start(self, shell: str) -> None:
         self._folder = tempfile.mkdtemp(prefix="page-")
+        if shlex.quote(self._folder) != self._folder:  # bash reads this path within two kinds of quotes
+            os.rmdir(self._folder)  # noqa: PTH106
+            self._folder = tempfile.mkdtemp(prefix="page-", dir="/tmp")
         for name in ("script", "status"):
             os.mkfifo(f"{self._folder}/{name}", 0o600)
         # Open for both directions: neither opening waits for bash, and the status has no end when bash is gone.
@@ -170,7 +172,7 @@ class ShellRunner:
         )
         self._started(self._bash.pid, self._folder)
 
-    def _wait(self, output: Path, timeout: float) -> tuple[int | None, int | None, str]:
+    def _wait(self, output: int, timeout: float) -> tuple[int | None, int | None, str]:
         """Wait for the step's end.
 
         Returns:
@@ -190,7 +192,7 @@ class ShellRunner:
             stopped = ""
             if time.monotonic() > deadline:
                 stopped = f"still running after {timeout:g} s; stopped"
-            elif output.stat().st_size > OUTPUT_LIMIT:
+            elif os.fstat(output).st_size > OUTPUT_LIMIT:
                 stopped = f"wrote more than {OUTPUT_LIMIT:,} bytes; stopped"
             if stopped:
                 self._end(in_session(self._bash.pid))
@@ -220,6 +222,14 @@ class ShellRunner:
         while index and rows[index - 1].endswith("\\"):  # bash counts from a command's last line or its second
             index -= 1
         return index
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        data = memoryview(text.encode())
+        while data:
+            data = data[file.write(data) or 0 :]
 
 
 def _line_of(said: bytes) -> int | None:

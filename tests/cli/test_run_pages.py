@@ -70,6 +70,14 @@ def test_from_and_until_take_numbers_names_and_sections(desk: Desk) -> None:
     assert "Did you mean 1-switch-it-on?" in slip.stderr
 
 
+def test_a_failing_assert_shows_an_operator_its_values(desk: Desk) -> None:
+    desk.write("```python\njob = {'status': 'failed'}\nassert job.get('status') == 'completed', 'see the log'\n```\n")
+    done = desk.without_terminal("run", "page")
+    assert "AssertionError: see the log\n" in done.stdout
+    assert "assert 'failed' == 'completed'" in done.stdout
+    assert "where 'failed' = {'status': 'failed'}.get('status')" in done.stdout
+
+
 @pytest.mark.parametrize(
     "name", ["lamp", "lamp.md", "ops/lamp", "docs/ops/lamp.md", "http://127.0.0.1:8010/ops/lamp/#steps"]
 )

@@ -182,7 +182,7 @@ def test_what_nohup_started_outlives_the_run(desk: Desk) -> None:
     with desk.terminal("run", "page") as terminal:
         assert terminal.end() == 0
     process = psutil.Process(int((desk.folder / "pid").read_text()))
-    assert process.name() == "sleep"
+    wait_until(lambda: process.name() == "sleep", 5, "nohup has become the command")
     process.kill()
 
 

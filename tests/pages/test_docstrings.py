@@ -91,7 +91,7 @@ def test_a_failing_example_is_told_at_the_file_s_line(tmp_path: Path) -> None:
     path.write_text('def f():\n    """Do.\n\n    ```python\n    y = 1\n    assert y == 2\n    ```\n    """\n')
     (page,) = parse_docstrings(path, root=tmp_path)
     (result,) = run_all(page)
-    assert str(result.error).startswith("m.py:6: AssertionError\n\n>   assert y == 2")
+    assert str(result.error).startswith("m.py:6: AssertionError: assert 1 == 2\n\n>   assert y == 2")
 
 
 def test_a_file_without_fences_is_not_even_parsed(tmp_path: Path) -> None:
