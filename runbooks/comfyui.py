@@ -14,6 +14,7 @@ from typing import Any
 
 import requests
 
+from runbooks.redaction import redact_text
 from runbooks.settings import Settings
 
 
@@ -62,6 +63,7 @@ class ComfyUIWorkerClient:
         max_wait_time: float = 900.0,
     ) -> None:
         self.url = url.rstrip("/")
+        self._shown_url = redact_text(self.url)
         self.output_dir = Path(output_dir)
         self.timeout = timeout
         self.poll_interval = poll_interval
@@ -100,7 +102,7 @@ class ComfyUIWorkerClient:
         answer = self._ask("POST", "/prompt", json={"prompt": workflow, "client_id": client_id})
         prompt_id = answer.get("prompt_id")
         if not isinstance(prompt_id, str) or not prompt_id:
-            raise ComfyUIAnswerError(f"{self.url} took the prompt but gave no prompt_id: is that ComfyUI?")
+            raise ComfyUIAnswerError(f"{self._shown_url} took the prompt but gave no prompt_id: is that ComfyUI?")
         return prompt_id
 
     def wait_for_outputs(self, prompt_id: str, between_looks: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -144,7 +146,7 @@ class ComfyUIWorkerClient:
         base = Path(os.path.normpath(self.output_dir))
         path = Path(os.path.normpath(base / str(image.get("subfolder") or "") / str(image["filename"])))
         if path == base or not path.is_relative_to(base):
-            raise ComfyUIAnswerError(f"{self.url} names the file {image['filename']!r}, which is outside {base}")
+            raise ComfyUIAnswerError(f"{self._shown_url} names the file {image['filename']!r}, which is outside {base}")
         return path
 
     def _ask(self, method: str, path: str, json: Any = None) -> dict[str, Any]:
@@ -152,19 +154,22 @@ class ComfyUIWorkerClient:
             response = self._session.request(method, self.url + path, json=json, timeout=self.timeout)
         except requests.ReadTimeout as error:
             raise ComfyUITimeoutError(
-                f"ComfyUI at {self.url} did not answer {method} {path} within {self.timeout:g} s"
+                f"ComfyUI at {self._shown_url} did not answer {method} {path} within {self.timeout:g} s"
             ) from error
         except requests.RequestException as error:
-            raise ComfyUIConnectionError(f"Failed to connect to ComfyUI at {self.url}: {error}") from error
+            reason = redact_text(str(error))
+            # A worker logs the cause, too.
+            cause = error if reason == str(error) else None
+            raise ComfyUIConnectionError(f"Failed to connect to ComfyUI at {self._shown_url}: {reason}") from cause
         try:
             body = response.json()
         except requests.JSONDecodeError:
             body = None
         if response.status_code in (400, 422) and isinstance(body, dict):
-            raise ComfyUIRejectedError(f"ComfyUI at {self.url} rejected the workflow: {_rejection(body)}")
+            raise ComfyUIRejectedError(f"ComfyUI at {self._shown_url} rejected the workflow: {_rejection(body)}")
         if not response.ok or not isinstance(body, dict):
             answer = f"{response.status_code} {response.reason} ({response.headers.get('Content-Type', 'no type')})"
-            raise ComfyUIAnswerError(f"{method} {self.url}{path} answered {answer}: is that ComfyUI?")
+            raise ComfyUIAnswerError(f"{method} {self._shown_url}{path} answered {answer}: is that ComfyUI?")
         return body
 
 

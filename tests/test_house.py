@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "settings": {"errors"},
     "kernie": set(),
     "target": {"errors"},
-    "comfyui": {"errors", "settings"},
+    "comfyui": {"errors", "redaction", "settings"},
     "drift": {"errors", "redaction", "settings"},
     "genonaut": {"errors", "settings", "comfyui", "drift"},
     "workers": {"errors", "redaction", "settings", "drift"},

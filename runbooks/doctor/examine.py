@@ -22,7 +22,7 @@ from runbooks.drift.findings import Finding
 from runbooks.drift.holdings import Certainty, text_of
 from runbooks.drift.lint import broken_files, lint
 from runbooks.drift.verdict import Told, judge
-from runbooks.redaction import Redactor
+from runbooks.redaction import MASK, Redactor
 from runbooks.settings import Layers, Settings, Value, read_layers
 from runbooks.workers import DEFAULT_APP, Found, Worker, find_workers, installation_root
 from runbooks.workers.find import BROKER_VARIABLES, broker_of
@@ -200,7 +200,10 @@ def _told_by_log(worker: Worker, root: Path) -> dict[str, Told]:
     except OSError:
         return {}
     url = LogPart(log, max(0, size - _LOG_END)).url_it_holds()
-    return {"COMFYUI_URL": Told(url, f"its own log ({log.name})", Certainty.LIKELY)} if url else {}
+    # One whose login is hidden cannot be compared.
+    if not url or MASK in url:
+        return {}
+    return {"COMFYUI_URL": Told(url, f"its own log ({log.name})", Certainty.LIKELY)}
 
 
 def _without_folders(environ: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from runbooks.redaction import redact
+from runbooks.drift.showing import shown_of
 from runbooks.settings import needs_restart
 from runbooks.settings.current import ON_CHANGE, SWITCH
 from runbooks.settings.layers import Layer, Layers, Origin, Value, env_files, read_env_file, variable_of
@@ -65,8 +65,8 @@ class Holding:
         """Plain values for ``--json``, secrets masked."""
         return {
             "variable": self.variable,
-            "holds": None if self.holds is None else redact(self.variable, self.holds),
-            "says": None if self.says is None else redact(self.variable, self.says),
+            "holds": None if self.holds is None else shown_of(self.variable, self.holds),
+            "says": None if self.says is None else shown_of(self.variable, self.says),
             "origin": None if self.origin is None else str(self.origin),
             "agreement": str(self.agreement),
             "certainty": str(self.certainty),

@@ -11,7 +11,7 @@ import re
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from runbooks.redaction import MASK, is_secret
+from runbooks.redaction import MASK, is_secret, redact
 
 LONGEST = 300
 """Characters that are shown of a value."""
@@ -55,6 +55,16 @@ def shown(key: str, value: str, *, public: bool = False) -> str:
     if _is_path(key, value):
         return "/".join(_part(part) for part in value.split("/"))[:LONGEST]
     return value if _is_plain(value) or (public and _part(value) == value and len(value) <= LONGEST) else MASK
+
+
+def shown_of(variable: str, value: str) -> str:
+    """The value of a variable of the files as it may be shown.
+
+    >>> shown_of("GREETING", "hunter2")
+    '****'
+    """
+    # A folder's name may look like a token; of this one it is known that it is none.
+    return redact(variable, value) if variable == "COMFYUI_OUTPUT_DIR" else shown(variable, value)
 
 
 def text_of(value: Any) -> str:

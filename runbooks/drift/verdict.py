@@ -14,7 +14,6 @@ from typing import Any
 from runbooks.drift import showing
 from runbooks.drift.holdings import Agreement, Certainty, Holding, changed_files, compare
 from runbooks.drift.processes import ProcessView
-from runbooks.redaction import redact
 from runbooks.settings import Layers, Settings
 from runbooks.settings.layers import Layer, env_files, variable_of
 
@@ -112,10 +111,7 @@ def shown(variable: str, value: str | None) -> str | None:
     >>> shown("GREETING", "hunter2")
     '****'
     """
-    if value is None:
-        return None
-    # A folder's name may look like a token; of this one it is known that it is none.
-    return redact(variable, value) if variable == "COMFYUI_OUTPUT_DIR" else showing.shown(variable, value)
+    return None if value is None else showing.shown_of(variable, value)
 
 
 def judge(

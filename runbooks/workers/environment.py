@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runbooks.drift import redact, words_of_files
+from runbooks.drift import words_of_files
 from runbooks.drift.holdings import text_of
 from runbooks.drift.presence import REPLACES
+from runbooks.drift.showing import shown_of
 from runbooks.settings import Layers
 
 # A configuration key may be called "path"; a process without PATH is not what anyone meant by that.
@@ -38,7 +39,7 @@ class Change:
         shown = {name: getattr(self, name) for name in ("old", "new", "gets")}
         return {
             "variable": self.variable,
-            **{name: None if text is None else redact(self.variable, text) for name, text in shown.items()},
+            **{name: None if text is None else shown_of(self.variable, text) for name, text in shown.items()},
             "origin": self.origin,
         }
 

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from runbooks.drift import Agreement, Certainty, Holding, redact, redact_text
+from runbooks.drift import Agreement, Certainty, Holding, redact_text
+from runbooks.drift.showing import shown_of
 from runbooks.workers.ask import RunningJob
 from runbooks.workers.command import read_command
 from runbooks.workers.environment import Change
@@ -109,8 +110,8 @@ def _for_how_long(job: RunningJob) -> str:
 
 
 def _holding(holding: Holding) -> str:
-    says = redact(holding.variable, holding.says or "")
-    held = "?" if holding.holds is None else redact(holding.variable, holding.holds)
+    says = shown_of(holding.variable, holding.says or "")
+    held = "?" if holding.holds is None else shown_of(holding.variable, holding.holds)
     verdict = "stale" if holding.agreement is Agreement.DIFFERS else "perhaps stale"
     return (
         f"{holding.variable}={held}, and {holding.origin} says {says}: {verdict}, {holding.certainty} ({holding.why})"
@@ -118,11 +119,11 @@ def _holding(holding: Holding) -> str:
 
 
 def _change(change: Change) -> str:
-    gets = redact(change.variable, change.gets or "")
+    gets = shown_of(change.variable, change.gets or "")
     origin = f" ({change.origin})" if change.origin else ""
     if change.old is None:
         return f"{change.variable}={gets}{origin}, which it did not have"
-    old = redact(change.variable, change.old)
+    old = shown_of(change.variable, change.old)
     return f"{change.variable}={gets}{origin} instead of {old} (old environment)"
 
 

@@ -13,19 +13,10 @@ from typer.testing import CliRunner, Result
 from runbooks.cli import app
 from runbooks.drift.findings import CATALOGUE
 from tests.doctor.conftest import here, no_broker
+from tests.support.planted import NAMES
 from tests.workers.installation import ARGV, NEW, STANDIN, Installation
 
 __all__ = ["here", "no_broker"]
-
-NAMES = [
-    *("PASSWORD", "DB_PASSWORD", "DATABASE_PASSWD", "PGPASS", "PASSPHRASE", "SECRET"),
-    *("SECRET_KEY", "API_KEY", "APIKEY", "ACCESS_KEY", "AUTH", "AUTH_TOKEN"),
-    *("TOKEN", "GITHUB_TOKEN", "CREDENTIALS", "PRIVATE_KEY", "ENCRYPTION_KEY", "SIGNING_KEY"),
-    *("SALT", "COOKIE", "PIN", "OTP", "JWT", "SENTRY_DSN"),
-    *("SESSION", "WEBHOOK", "SLACK_HOOK", "STRIPE_SK", "LICENCE", "CONNECTION_STRING"),
-    *("GREETING", "HINT"),
-]
-"""Secrets are called anything."""
 
 
 def doctor(here: Installation, *more: str) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -283,3 +284,25 @@ def test_no_rejection_whatever_its_shape_is_without_words(error: Any, node_error
     from runbooks.comfyui import _rejection
 
     assert _rejection({"error": error, "node_errors": node_errors, "detail": detail})
+
+
+@pytest.mark.parametrize("end", ["{port}", "{port}/below?token=hunter2-query", "no-port"])
+def test_the_login_of_a_url_stands_in_no_error(tmp_path: Path, end: str) -> None:
+    url = f"http://me:hunter2@127.0.0.1:{end.format(port=closed_port())}"
+    with ComfyUIWorkerClient(url, tmp_path) as client, pytest.raises(ComfyUIConnectionError) as failed:
+        client.submit_generation(WORKFLOW, client_id="4")
+    assert str(failed.value).startswith("Failed to connect to ComfyUI at http://me:****@127.0.0.1:")
+    assert "hunter2" not in "".join(traceback.format_exception(failed.value)), "a worker logs the whole of it"
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer({}), Answer({"error": {"message": "no"}}, status=400), Answer("?", status=502)]
+)
+def test_the_login_of_a_url_stands_in_no_word_about_its_answer(
+    comfyui: FakeComfyUI, tmp_path: Path, answer: Answer
+) -> None:
+    comfyui.on_prompt(answer)
+    url = comfyui.url.replace("://", "://me:hunter2@")
+    with ComfyUIWorkerClient(url, tmp_path) as client, pytest.raises(ComfyUIError) as failed:
+        client.submit_generation(WORKFLOW, client_id="4")
+    assert "://me:****@" in str(failed.value)

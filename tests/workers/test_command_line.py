@@ -17,8 +17,9 @@ from typer.testing import CliRunner, Result
 
 from runbooks.cli import app
 from runbooks.drift import is_alive
+from tests.support.planted import NAMES
 from tests.support.waiting import wait_until
-from tests.workers.installation import NEW, OLD, Installation
+from tests.workers.installation import ARGV, NEW, OLD, STANDIN, Installation
 
 COMMAND = [sys.executable, "-c", "from runbooks.cli import main; main()", "restart-worker", "--no-verify-job"]
 
@@ -28,11 +29,16 @@ def run(here: Installation, *arguments: str, verify: str = "--no-verify-job") ->
     return CliRunner().invoke(app, words)
 
 
+def in_lines(value: str) -> str:
+    return "".join(f"{name}={value}\n" for name in NAMES)
+
+
 @pytest.fixture
 def edited(no_broker: Installation) -> Installation:
     """An installation whose URL was edited after the worker had been started; secrets among the files."""
-    no_broker.write("env/.env.shared", "REDIS_URL=redis://:hunter2@127.0.0.1:1/0\nAPI_TOKEN=hunter3\n")
-    no_broker.standin(API_TOKEN="hunter4", REDIS_URL="redis://:hunter5@127.0.0.1:1/0")
+    no_broker.write("env/.env.shared", "REDIS_URL=redis://:hunter2@127.0.0.1:1/0\n" + in_lines("hunter3"))
+    old = dict.fromkeys(NAMES, "hunter4")
+    no_broker.standin("local-demo", ARGV, STANDIN, **old, REDIS_URL="redis://:hunter5@127.0.0.1:1/0")
     no_broker.write("env/.env.local-demo", f"COMFYUI_URL={NEW}\n")
     return no_broker
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from celery import Celery
 
+from runbooks.drift import redact_text
 from runbooks.drift.celery import report_settings
 from runbooks.errors import UserError
 from runbooks.genonaut import NAME, VERSION
@@ -56,7 +57,7 @@ def _make_celery_app() -> Celery:
     )
     prepare_at_start()
     report_settings(app, settings_in_use, version=VERSION)
-    sys.stdout.write(f"[Celery Worker] ComfyUI URL: {settings.comfyui_url}\n")
+    sys.stdout.write(f"[Celery Worker] ComfyUI URL: {redact_text(settings.comfyui_url)}\n")
     sys.stdout.flush()
     return app
 

@@ -1,0 +1,63 @@
+"""Secrets in the files of a running stack reach nothing that anybody sees."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+from typer.testing import CliRunner
+
+from runbooks.cli import app
+from runbooks.drift.healthjson import MEDIA_TYPE
+from runbooks.lab import Lab
+from tests.support.planted import NAMES, PLANTED
+
+JOB = "/api/v1/generation-jobs/1"
+PATHS = ("/", "/status", "/api/v1/health", "/livez", "/readyz", JOB, "/openapi.json")
+
+
+def everything_that_shows(lab: Lab) -> dict[str, str]:
+    """What the command line prints, what the API answers, what stands in logs and in the broker."""
+    shown = {}
+    for words in ("doctor", "doctor --json", "restart-worker --dry-run", "restart-worker --yes --json", "status"):
+        shown[words] = CliRunner().invoke(app, [*words.split(), "--root", str(lab.root)]).output
+    shown["doctor, afterwards"] = CliRunner().invoke(app, ["doctor", "--root", str(lab.root)]).output
+    with httpx.Client(base_url=lab.environment()["API_URL"], trust_env=False, timeout=20) as api:
+        for path in PATHS:
+            for accept in ("application/json", MEDIA_TYPE, "text/html"):
+                shown[f"{path} as {accept}"] = api.get(path, headers={"Accept": accept}).text
+    with Redis.from_url(lab.environment()["REDIS_URL"]) as broker:
+        for key in broker.scan_iter():
+            shown[repr(key)] = repr(broker.dump(key))
+    for log in (lab.root / "logs").iterdir():
+        shown[log.name] = log.read_text(errors="replace")
+    return shown
+
+
+@pytest.mark.e2e
+def test_no_secret_of_the_files_is_shown_printed_logged_or_kept_in_the_broker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Lab.start(tmp_path / "lab", free_ports=True) as lab:
+        for name, value in lab.environment().items():
+            monkeypatch.setenv(name, value)
+        file = lab.root / "env" / ".env.local-demo"
+        lines = [f"{name}={PLANTED}-{number}" for number, name in enumerate(NAMES)]
+        # Nothing listens there, so that the job fails and says where it went.
+        url = f"COMFYUI_URL=http://me:{PLANTED}@localhost:1"
+        folder = f"COMFYUI_OUTPUT_DIR={lab.environment()['MOCK_OUTPUT_DIR']}"
+        file.write_text("\n".join([url, folder, *lines, ""]))
+        shown = everything_that_shows(lab)
+
+    assert [where for where, text in shown.items() if PLANTED in text] == []
+    # It would be easy to show nothing at all.
+    masked = "http://me:****@localhost:1"
+    job = json.loads(shown[f"{JOB} as application/json"])
+    assert f"Failed to connect to ComfyUI at {masked}" in job["error_message"]
+    for where in ("doctor", "doctor --json", "restart-worker --yes --json", "/api/v1/health as application/json"):
+        assert masked in shown[where], where
+    assert shown["worker.log"].count(masked) > 1
+    assert all(name in shown["restart-worker --dry-run"] for name in NAMES)
