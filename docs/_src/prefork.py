@@ -46,6 +46,12 @@ with TemporaryDirectory() as folder:
     second = fork_a_child(config)
     print("a new child:            ", ask(second))
 
-    for child in (first, second):
+    os.register_at_fork(after_in_child=get_url.cache_clear)
+    config.write_text("http://localhost:9000")
+    third = fork_a_child(config)
+    print("one that forgets:       ", ask(third))
+    print("the one beside it:      ", ask(second))
+
+    for child in (first, second, third):
         child.send(None)
         os.wait()
