@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route
+from playwright.sync_api import BrowserContext, Route
 from pygments import formatters, highlight, lexers  # type: ignore[import-untyped]
 
 from tests.site.built import read_document
+from tests.support.browser import all_faults, open_page
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-COLOUR_RULES = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
-
-# What the page's scripts do about a new size (they watch for it) is done when a second frame is drawn.
-DRAWN = "new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
 
 
 def page_paths() -> list[str]:
@@ -30,38 +25,12 @@ def page_paths() -> list[str]:
     return ["/" if str(path) == "." else f"/{path}/" for path in served] + ["/404.html"]
 
 
-def open_page(context: BrowserContext, site_url: str, path: str) -> tuple[Page, list[str]]:
-    """Open a page; the list fills with what it asks other hosts for."""
-    foreign: list[str] = []
-
-    def look(route: Route) -> None:
-        if route.request.url.startswith((site_url, "data:", "blob:")):
-            route.continue_()
-        else:
-            foreign.append(route.request.url)
-            route.abort()
-
-    context.route("**/*", look)
-    page = context.new_page()
-    page.goto(site_url + path, wait_until="load")
-    return page, foreign
-
-
 @pytest.mark.parametrize("path", page_paths())
 def test_a_page_has_no_accessibility_fault_in_either_scheme_on_desktop_or_phone(
     context: BrowserContext, site_url: str, axe: str, path: str
 ) -> None:
     page, foreign = open_page(context, site_url, path)
-    page.add_script_tag(content=axe)
-    faults = []
-    # The same page in other colours needs its colours looked at again, and nothing else.
-    for width, scheme, rules in ((1280, "light", RULES), (1280, "dark", COLOUR_RULES), (390, "dark", RULES)):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        page.evaluate(DRAWN)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"wider than a screen of {width} px"
-        faults += [f"{scheme}, {width} px: {fault}" for fault in axe_faults(page, rules)]
-    assert "\n".join(faults) == ""
+    assert "\n".join(all_faults(page, axe)) == ""
     assert foreign == []
 
 
@@ -79,17 +48,6 @@ def test_a_visit_fetches_what_the_page_names_and_the_search_index_only_when_some
     page.wait_for_selector(".md-search-result__item")
     rest = set(fetched) - named - {"/"}
     assert {url.rpartition("/")[2].partition(".")[0] for url in rest} == {"search_index", "search"}
-
-
-def axe_faults(page: Page, rules: dict[str, Any]) -> list[str]:
-    """What axe finds, with up to three examples of each fault."""
-    options = {"runOnly": rules, "resultTypes": ["violations"], "preload": False}
-    found = page.evaluate("options => axe.run(document, options)", options)
-    return [
-        f"{fault['id']} ({fault['help']}): {node['html'][:160]}"
-        for fault in found["violations"]
-        for node in fault["nodes"][:3]
-    ]
 
 
 def test_copying_a_console_block_copies_the_commands_alone(context: BrowserContext, site_url: str) -> None:
