@@ -54,6 +54,7 @@ PLACES = {
     "genonaut/api/routes": "api",
     "genonaut/api/app": "api",
     "genonaut/api/wire": "api",
+    "genonaut/web": "api",
     "target": "target",
     "settings": "settings",
     "genonaut/health": "settings",
@@ -136,7 +137,7 @@ def _said(tree: ast.Module, told: set[str], of_jobs: set[str]) -> Iterator[tuple
                 yield from ((what, dos[-1] if dos else "") for what in _texts(call.args[0], scope))
             elif name in of_jobs and call.args:
                 yield from ((what, "") for what in _texts(call.args[0], scope))
-            elif name in OF_ANSWERS and len(call.args) == 2:
+            elif name in OF_ANSWERS and len(call.args) >= 2:
                 yield from ((what, "") for what in _texts(call.args[1], scope))
             elif name == "JSONResponse" and isinstance(call.args[0], ast.Dict):
                 yield from ((what, "") for what in _texts(call.args[0].values[0], scope))

@@ -211,8 +211,9 @@ search:
 # Findings
 
 [`runbooks doctor`](cli.md#runbooks-doctor) looks at processes, files, broker and ComfyUI, touches nothing, and names
-what it finds by these ids. They stay the same, so that a script can rely on them. Each finding says what, where, since
-when, how sure that is, and the command that cures it.
+what it finds by these ids. The [status page](../runbooks/read-the-status-page.md) finds those that processes tell of
+themselves. The ids stay the same, so that a script can rely on them. Each finding says what, where, since when, how
+sure that is, and the command that cures it.
 
 | Severity | Exit code | It means |
 |---|---|---|

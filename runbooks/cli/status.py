@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runbooks.cli.output import JsonOption, RootOption, console, errors_as_json, print_json
+from runbooks.cli.up import pages_of
 
 if TYPE_CHECKING:
     from runbooks.lab.health import Health
@@ -45,11 +46,14 @@ def status(root: RootOption = Path(".lab"), as_json: JsonOption = False) -> None
                 "running": True,
                 "env_target": state.env_target,
                 "incident": state.incident,
+                "pages": pages_of(state.environment["API_URL"]),
                 "services": [_as_object(health) for health in seen],
             }
         )
     else:
         _show(seen)
+        url = pages_of(state.environment["API_URL"])["status"]
+        console().print(f"What each of them runs with: {url}", markup=False)
     raise typer.Exit(0 if ok else 1)
 
 

@@ -93,12 +93,18 @@ def as_object(lab: Lab) -> dict[str, Any]:
         "root": lab.root,
         "env_target": lab.state.env_target,
         "incident": lab.state.incident,
+        "pages": pages_of(lab.environment()["API_URL"]),
         "services": [
             {"name": service.name, "url": service.url, "pid": service.pid, "log": service.log}
             for service in lab.services()
         ],
         "environment": {name: without_password(value) for name, value in lab.environment().items()},
     }
+
+
+def pages_of(api_url: str) -> dict[str, str]:
+    """The API's pages for people, by name."""
+    return {"generate": f"{api_url}/", "status": f"{api_url}/status"}
 
 
 @contextmanager
@@ -162,6 +168,10 @@ def _say_what_next(out: Console, lab: Lab, state: str, root: Path, detach: bool)
     out.print()
     if "site" in names:
         out.print(f"Open {names['site'].url}/ and begin with “The mock gets no requests”.", markup=False)
+    pages = pages_of(lab.environment()["API_URL"])
+    out.print(
+        f"Generate a picture at {pages['generate']}, and see what runs with what at {pages['status']}", markup=False
+    )
     if state in TROUBLES:
         out.print(TROUBLES[state].says, markup=False)
     elif lab.state.incident:

@@ -307,6 +307,15 @@ HOLDING_UNKNOWN = _kind(
     cure="A restart makes sure: `runbooks restart-worker`.",
     page=RESTART,
 )
+PROCESS_SILENT = _kind(
+    "process-silent",
+    Severity.UNKNOWN,
+    "A process has said nothing for a while",
+    why="It is suspended, blocked in a long computation, or cannot reach the broker. What is shown of it is what it "
+    "said last.",
+    cure="Ask the operating system: `runbooks doctor`.",
+    page="runbooks/read-the-status-page.md",
+)
 API_DIFFERS = _kind(
     "api-differs",
     Severity.NOTE,

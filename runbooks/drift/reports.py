@@ -73,7 +73,7 @@ class Shelf:
         """
         self._url, self._life, self._patience = redis_url, life, patience
         self._app = f"{_PREFIX}:{quote(app, safe='')}"
-        self._client = _client(redis_url, patience)
+        self._client = redis_client(redis_url, patience)
         self._salt: Salt | None = None
         self._clock_ahead = 0.0
 
@@ -220,7 +220,12 @@ def _parsed(text: bytes) -> Report:
     return from_json(text)
 
 
-def _client(redis_url: str, patience: float) -> Redis:
+def redis_client(redis_url: str, patience: float = PATIENCE) -> Redis:
+    """A client that waits for no answer longer than ``patience`` seconds, and asks once more.
+
+    Raises:
+        ReportsUnavailableError: not the URL of a Redis server, or redis-py is not installed.
+    """
     address = redis_address(redis_url)
     if address is None:
         raise ReportsUnavailableError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from runbooks.drift.adapters import Held
 from runbooks.drift.health import Watch
@@ -25,10 +27,46 @@ def uses(report: Report, key: str) -> bool:
     return key in _OF_THE_API if report.role is Role.API else key not in _OF_THE_API or key in _OF_BOTH
 
 
-def make_watch(broker_url: str) -> Watch:
+def make_watch(broker_url: str, files: FilesNow | None = None) -> Watch:
     """What looks at all processes of this process's target."""
     env_target = os.environ.get("ENV_TARGET")
-    return Watch(broker_url, NAME, env_target=env_target, files=FilesNow(Path.cwd(), env_target or ""), uses=uses)
+    return Watch(broker_url, NAME, env_target=env_target, files=files or files_now(), uses=uses)
+
+
+def files_now() -> FilesNow:
+    """What the files of this process's target say."""
+    return FilesNow(Path.cwd(), os.environ.get("ENV_TARGET") or "")
+
+
+def with_comfyui(process: dict[str, Any]) -> dict[str, Any]:
+    """A process of a view as plain values, with its ComfyUI where one looks first."""
+    settings = process.pop("settings")
+    url, folder = (settings.get(key, {"value": None, "origin": None}) for key in SHOWN)
+    first = {name: process.pop(name) for name in ("role", "pid", "state")}
+    comfyui = {
+        "comfyui_url": url["value"],
+        "comfyui_url_origin": url["origin"],
+        "comfyui_output_dir": folder["value"],
+        "comfyui_output_dir_origin": folder["origin"],
+    }
+    return first | comfyui | process
+
+
+@dataclass(frozen=True)
+class FilesWord:
+    """What the files say of ComfyUI, as it stands there: mask it before it is shown.
+
+    Attributes:
+        url: ``COMFYUI_URL``.
+        url_origin: file and line that say so.
+        output_dir: ``COMFYUI_OUTPUT_DIR``.
+        output_origin: file and line that say so.
+    """
+
+    url: str = field(repr=False)
+    url_origin: str | None
+    output_dir: str = field(repr=False)
+    output_origin: str | None
 
 
 class FilesNow:
@@ -52,3 +90,12 @@ class FilesNow:
         if known is None or known[0] != signature:
             known = self._known = (signature, settings_in_files(self._root, self._env_target))
         return known[1]
+
+    def of_comfyui(self) -> FilesWord | None:
+        """What they say of ComfyUI; None when they cannot be read."""
+        try:
+            held = {each.key: each for each in self()}
+        except UserError:
+            return None
+        url, folder = (held[key] for key in SHOWN)
+        return FilesWord(url.value, url.origin, folder.value, folder.origin)

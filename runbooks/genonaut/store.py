@@ -9,17 +9,18 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, create_engine, delete, event, exists, insert, literal, select, text, update
+from sqlalchemy import Engine, create_engine, delete, event, exists, func, insert, literal, select, text, update
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from runbooks.errors import UserError
-from runbooks.genonaut.tables import Job, content_items, generation_jobs, metadata, users, utc_now
+from runbooks.genonaut.tables import Job, JobLine, content_items, generation_jobs, metadata, users, utc_now
 
 DEMO_USER_ID = UUID("121e194b-4caa-4b81-ad4f-86ca3919d5b9")
 """The user of the incident; ``prepare`` makes it."""
@@ -162,6 +163,33 @@ class JobStore:
         with self._engine.connect() as connection:
             row = connection.execute(select(generation_jobs).where(generation_jobs.c.id == job_id)).one_or_none()
         return None if row is None else Job(*row)
+
+    def last(self, count: int) -> list[JobLine]:
+        """The jobs created last, the newest first."""
+        columns = [generation_jobs.c[field.name] for field in fields(JobLine)]
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(*columns).order_by(generation_jobs.c.id.desc()).limit(count))
+            return [JobLine(*row) for row in rows]
+
+    def count(self, *states: str, before: int | None = None) -> dict[str, int]:
+        """How many jobs are in each of these states, of those created before the job ``before`` if one is named."""
+        jobs = generation_jobs.c
+        statement = select(jobs.status, func.count()).where(jobs.status.in_(states)).group_by(jobs.status)
+        if before is not None:
+            statement = statement.where(jobs.id < before)
+        with self._engine.connect() as connection:
+            found = {row[0]: row[1] for row in connection.execute(statement)}
+        return {state: found.get(state, 0) for state in states}
+
+    def picture(self, job_id: int) -> str | None:
+        """The path of the picture that a completed job made, as its worker stored it; None when there is none."""
+        jobs, content = generation_jobs.c, content_items.c
+        statement = select(content.content_data).join(generation_jobs, jobs.content_id == content.id)
+        with self._engine.connect() as connection:
+            path: str | None = connection.scalar(
+                statement.where(jobs.id == job_id, jobs.status == "completed", content.content_type == "image")
+            )
+        return path
 
     def delete(self, job_id: int, unless: Iterable[str] = ()) -> bool:
         """Delete the job unless it is in one of these states; False when it was not deleted."""

@@ -48,6 +48,19 @@ class Job:
     comfyui_prompt_id: str | None
 
 
+@dataclass(frozen=True)
+class JobLine:
+    """A job in a list: without what describes the picture, which is long."""
+
+    id: int
+    prompt: str
+    status: str
+    error_message: str | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+
+
 users = Table(
     "users",
     metadata,

@@ -96,9 +96,10 @@ class Layout:
         }
 
     def process_environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment of the lab's processes; see ``lab_environment``."""
+        """The environment of the lab's processes; see ``lab_environment``. Its pages link to the site beside it."""
         file_variables = {key.replace("-", "_").upper() for key in self._base_config()}
-        return lab_environment(self.root, self.env_target, file_variables, environ)
+        site = {"RUNBOOKS_SITE_URL": f"http://127.0.0.1:{self.ports.site}/"}
+        return site | lab_environment(self.root, self.env_target, file_variables, environ)
 
     def target_env(self, *, mock: bool) -> str:
         """Content of ``env/.env.{ENV_TARGET}`` that sends jobs to the mock, or to the real ComfyUI."""

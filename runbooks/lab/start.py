@@ -25,7 +25,7 @@ from runbooks.lab.stop import stop_unlocked
 
 READY_TIMEOUT = 60.0
 """Seconds that the services get to come up."""
-NEEDED = ("celery", "redis", "fastapi", "uvicorn", "sqlalchemy", "requests", "aiohttp", "PIL")
+NEEDED = ("celery", "redis", "fastapi", "jinja2", "uvicorn", "sqlalchemy", "requests", "aiohttp", "PIL")
 """What the extra ``lab`` installs."""
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
+from contextlib import suppress
 
 import uvicorn
 
 from runbooks.errors import UserError
 from runbooks.genonaut.api.app import create_app
 from runbooks.genonaut.startup import exit_on_user_error
+from runbooks.genonaut.web.live import Live
 from runbooks.settings import current_settings
 
 
@@ -22,7 +25,26 @@ def main() -> None:
     # Loads Celery's transport and learns early whether the broker is there, while the server already starts.
     threading.Thread(target=app.state.queue.worker_answers, daemon=True).start()
     # Open connections may finish their request; nobody waits longer than two seconds for them.
-    uvicorn.run(app, host=settings.api_host, port=settings.api_port, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(app, host=settings.api_host, port=settings.api_port, timeout_graceful_shutdown=2)
+    server = Server(config, app.state.live)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        # As uvicorn does.
+        sys.exit(3)
+
+
+class Server(uvicorn.Server):
+    """Ends the streams of the status page first: they never end by themselves, and would be waited for."""
+
+    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As the base class does."""
+        self._live.end()
+        await super().shutdown(sockets)
 
 
 def _check_port(host: str, port: int) -> None:

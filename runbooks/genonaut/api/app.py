@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,7 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError, DBAPIError
+from starlette.staticfiles import StaticFiles
 
 from runbooks.drift.fastapi import report_settings
 from runbooks.genonaut import NAME, VERSION
@@ -19,10 +21,15 @@ from runbooks.genonaut.api.following import LookAtTheFiles
 from runbooks.genonaut.api.health import router as health_router
 from runbooks.genonaut.api.queue import CeleryQueue, JobQueue
 from runbooks.genonaut.api.routes import router
-from runbooks.genonaut.health import make_watch
+from runbooks.genonaut.health import files_now, make_watch
 from runbooks.genonaut.holding import settings_in_use
 from runbooks.genonaut.startcheck import check_at_start, check_beside
 from runbooks.genonaut.store import JobStore, prepare
+from runbooks.genonaut.web.board import Board
+from runbooks.genonaut.web.generate import router as generate_router
+from runbooks.genonaut.web.render import STATIC
+from runbooks.genonaut.web.status import make_live
+from runbooks.genonaut.web.status import router as status_router
 from runbooks.settings import current_settings, reloader
 
 logger = logging.getLogger(__name__)
@@ -53,10 +60,16 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
     app.state.store = store
     app.state.queue = queue
     app.state.settings = settings
-    app.state.watch = make_watch(settings.broker_url) if settings else None
+    files = files_now()
+    app.state.watch = make_watch(settings.broker_url, files) if settings else None
+    app.state.board = Board(settings, files, app.state.watch, os.environ.get("ENV_TARGET")) if settings else None
     app.include_router(router)
     app.include_router(health_router)
+    app.include_router(generate_router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if settings is not None:
+        app.state.live = make_live(app)
+        app.include_router(status_router)
         report_settings(app, settings_in_use, name=NAME, redis_url=settings.broker_url, version=VERSION, path=None)
     if reloader() is not None:
         app.add_middleware(LookAtTheFiles)
@@ -74,6 +87,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.store.close()
     if app.state.watch is not None:
         app.state.watch.close()
+        app.state.board.close()
 
 
 async def _request_refused(_request: Request, error: Exception) -> Response:

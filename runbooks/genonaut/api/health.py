@@ -14,7 +14,7 @@ from runbooks.drift.fastapi import json_response
 from runbooks.drift.health import Status, View, Watch
 from runbooks.drift.healthjson import MEDIA_TYPE, Check, checks_of, health_json, status_code, wants_health_json, worst
 from runbooks.genonaut import NAME, VERSION
-from runbooks.genonaut.health import SHOWN
+from runbooks.genonaut.health import SHOWN, with_comfyui
 from runbooks.genonaut.store import JobStore
 from runbooks.genonaut.tables import utc_now
 
@@ -96,18 +96,5 @@ def _look(request: Request) -> View | None:
 def _configuration(view: View) -> dict[str, Any]:
     """The members that come after the recorded ones, with the ComfyUI of each process where one looks first."""
     found = view.as_json(SHOWN)
-    found["processes"] = [_with_comfyui(process) for process in found["processes"]]
+    found["processes"] = [with_comfyui(process) for process in found["processes"]]
     return found
-
-
-def _with_comfyui(process: dict[str, Any]) -> dict[str, Any]:
-    settings = process.pop("settings")
-    url, folder = (settings.get(key, {"value": None, "origin": None}) for key in SHOWN)
-    first = {name: process.pop(name) for name in ("role", "pid", "state")}
-    comfyui = {
-        "comfyui_url": url["value"],
-        "comfyui_url_origin": url["origin"],
-        "comfyui_output_dir": folder["value"],
-        "comfyui_output_dir_origin": folder["origin"],
-    }
-    return first | comfyui | process

@@ -45,6 +45,16 @@ JobId = Annotated[int, Path(ge=0, le=2**31 - 1)]
 @router.post("/generation-jobs/", status_code=201, response_model=JobAnswer)
 def create_job(body: JobRequest, store: Store, queue: Queue) -> Any:
     """Store a job and queue it. 503, and no job, when no worker answers."""
+    return take_job(body, store, queue)
+
+
+def take_job(body: JobRequest, store: JobStore, queue: JobQueue) -> Job:
+    """Store a job and queue it.
+
+    Raises:
+        HTTPException: 503 when no worker answers, 404 or 422 when something is wrong with what is asked for. There is
+            no job then.
+    """
     if not queue.worker_answers():
         raise HTTPException(503, WORKER_DOWN)
     if not store.user_exists(body.user_id):

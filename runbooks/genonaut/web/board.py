@@ -1,0 +1,242 @@
+"""What the status page shows, as plain values: the page and its JSON are made from the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from runbooks.drift import redact_text
+from runbooks.drift.agreement import in_words
+from runbooks.drift.findings import Finding, Severity
+from runbooks.drift.health import Status, View, Watch
+from runbooks.drift.report import Report, Role
+from runbooks.drift.showing import shown
+from runbooks.genonaut.health import SHOWN, FilesNow, FilesWord, uses, with_comfyui
+from runbooks.genonaut.store import JobStore
+from runbooks.genonaut.tables import JobLine
+from runbooks.genonaut.web.comfy import Look, Looker
+from runbooks.genonaut.web.findings import Cures, findings_of
+from runbooks.genonaut.web.sitelink import site_link
+from runbooks.genonaut.web.waiting import Broker, Waiting
+from runbooks.genonaut.web.words import Now, explain
+from runbooks.settings import Settings
+
+JOBS = 10
+"""Last jobs that are shown."""
+LONGEST_PROMPT = 120
+"""Characters of a prompt that are shown in a list."""
+
+
+@dataclass(frozen=True)
+class _Jobs:
+    """What the job store says; ``error`` when it does not answer."""
+
+    last: Sequence[JobLine] = ()
+    pending: int = 0
+    running: int = 0
+    error: str | None = None
+
+
+class Board:
+    """Looks at everything that the status page shows. Safe to use from several threads."""
+
+    def __init__(self, settings: Settings, files: FilesNow, watch: Watch, env_target: str | None) -> None:
+        """Nothing is looked at yet.
+
+        Args:
+            settings: of this process.
+            files: what the files say.
+            watch: what looks at the processes.
+            env_target: of this process.
+        """
+        self._settings, self._files, self._watch, self._env_target = settings, files, watch, env_target
+        self._looker, self._broker = Looker(), Broker(settings.broker_url)
+        self._cures = Cures(Path.cwd(), env_target)
+
+    def close(self) -> None:
+        """Close the connection to the broker."""
+        self._broker.close()
+
+    def now(self) -> Now:
+        """What is known now, to explain a job's error with."""
+        return _now(self._watch.look(), self._files.of_comfyui())
+
+    def broker_is_down(self) -> bool:
+        """Whether the broker does not answer."""
+        return self._watch.look().broker is not None
+
+    def look(self, store: JobStore) -> dict[str, Any]:
+        """Everything, as it is now. Takes a few milliseconds, and never waits longer than a second for any of it."""
+        view = self._watch.look()
+        word = self._files.of_comfyui()
+        waiting = self._broker.look(view.now) if view.now is not None else None
+        jobs = _ask(store)
+        places = _places(view, word)
+        looks = self._looker.look([raw for raw in places.values() if raw is not None])
+        there = looks.get(word.url) if word is not None else None
+        found = findings_of(view, there, word, self._cures)
+        status = _status(found, view, jobs)
+        return {
+            "status": str(status),
+            "output": _in_short(found, jobs, there),
+            "time": _time(datetime.now(UTC)),
+            "env_target": self._env_target,
+            "findings": [_finding(each) for each in found],
+            "processes": _processes(view),
+            "services": {
+                "broker": _broker(self._settings, view, waiting),
+                "comfyui": [_comfyui(url, raw, looks, view, word) for url, raw in places.items()],
+                "job_store": _job_store(self._settings, jobs),
+            },
+            "queue": {
+                "waiting": waiting.queued if waiting else None,
+                "reserved": waiting.reserved if waiting else None,
+                "pending": jobs.pending if jobs.error is None else None,
+                "running": jobs.running if jobs.error is None else None,
+            },
+            "jobs": [job_values(job, _now(view, word)) for job in jobs.last],
+        }
+
+
+def job_values(job: JobLine, now: Now) -> dict[str, Any]:
+    """One job in a list, its error in plain words.
+
+    Args:
+        job: the job.
+        now: what is known now.
+    """
+    told = None
+    if job.status in ("failed", "cancelled"):
+        why = explain(job.error_message, now)
+        told = {"what": why.what, "do": why.do, "detail": why.detail, "page": why.page, "url": site_link(why.page)}
+    prompt = redact_text(" ".join(job.prompt.split()))
+    return {
+        "id": job.id,
+        "status": job.status,
+        "prompt": prompt if len(prompt) <= LONGEST_PROMPT else f"{prompt[:LONGEST_PROMPT]}…",
+        "created": _of_store(job.created_at),
+        "started": _of_store(job.started_at),
+        "ended": _of_store(job.completed_at),
+        "error": told,
+    }
+
+
+def _now(view: View, word: FilesWord | None) -> Now:
+    if word is None:
+        return Now()
+    workers = [standing for standing in view.standings if standing.report.role is not Role.API]
+    stale = any(drift.key == "COMFYUI_URL" and drift.matters for drift in view.drifts)
+    # Who has said nothing yet may hold anything.
+    known = any(standing.report.setting("COMFYUI_URL") for standing in workers)
+    return Now(word.url, stale if known else None)
+
+
+def _ask(store: JobStore) -> _Jobs:
+    try:
+        counts = store.count("pending", "running")
+        return _Jobs(store.last(JOBS), counts["pending"], counts["running"])
+    except DBAPIError as error:
+        return _Jobs(error=redact_text(str(error.orig).strip()))
+
+
+def _places(view: View, word: FilesWord | None) -> dict[str, str | None]:
+    """Every ComfyUI URL in use, as it may be shown; with the URL to look at, where that is known."""
+    found: dict[str, str | None] = {}
+    if word is not None:
+        found[shown("COMFYUI_URL", word.url)] = word.url
+    for report in _users(view):
+        url = report.setting("COMFYUI_URL")
+        if url is not None:
+            found.setdefault(url.value, None if "****" in url.value else url.value)
+    return found
+
+
+def _users(view: View) -> Iterable[Report]:
+    """Those who talk to ComfyUI."""
+    return (standing.report for standing in view.standings if standing.report.role is not Role.API)
+
+
+def _status(found: Sequence[Finding], view: View, jobs: _Jobs) -> Status:
+    if view.broker is not None or jobs.error is not None:
+        return Status.FAIL
+    return Status.WARN if any(each.kind.severity is not Severity.NOTE for each in found) else Status.PASS
+
+
+def _in_short(found: Sequence[Finding], jobs: _Jobs, there: Look | None) -> str:
+    """The state in one sentence."""
+    titles = list(dict.fromkeys(each.kind.title for each in found if each.kind.severity is not Severity.NOTE))
+    if jobs.error is not None:
+        titles.insert(0, "The job store does not answer")
+    if titles:
+        return f"{'; '.join(titles)}."
+    answers = "ComfyUI answers" if there is not None else "ComfyUI has not been heard of yet"
+    return f"Every process uses what the files say, and {answers}."
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {**finding.as_json(), "title": finding.kind.title, "url": site_link(finding.kind.page)}
+
+
+def _processes(view: View) -> list[dict[str, Any]]:
+    """Every process, with the keys in which it is not as it should be, and with those of them that it uses."""
+    differing: dict[str, dict[str, bool]] = {}
+    for drift in view.drifts:
+        for report in drift.processes:
+            differing.setdefault(report.id, {})[drift.key] = drift.matters and uses(report, drift.key)
+    found = []
+    for standing, values in zip(view.standings, view.as_json(SHOWN)["processes"], strict=True):
+        keys = differing.get(standing.report.id, {})
+        stale = [key for key, matters in keys.items() if matters]
+        found.append({**with_comfyui(values), "differs": list(keys), "stale": stale})
+    return found
+
+
+def _broker(settings: Settings, view: View, waiting: Waiting | None) -> dict[str, Any]:
+    return {
+        "url": shown("REDIS_URL", settings.broker_url),
+        "state": "up" if view.broker is None else "down",
+        "output": "it answers" if view.broker is None else view.broker,
+        "since": _time(waiting.since) if waiting else None,
+    }
+
+
+def _comfyui(url: str, raw: str | None, looks: dict[str, Look], view: View, word: FilesWord | None) -> dict[str, Any]:
+    look = looks.get(raw) if raw is not None else None
+    users = [each for each in _users(view) if (held := each.setting("COMFYUI_URL")) and held.value == url]
+    named = word is not None and shown("COMFYUI_URL", word.url) == url
+    if look is None:
+        output = "it has not answered yet" if raw is not None else "it cannot be asked: its URL is not shown whole"
+    else:
+        output = look.seen.says
+    return {
+        "url": url,
+        "state": "unknown" if look is None else "up" if look.takes_prompts else "down",
+        "output": output,
+        "output_dir": shown("COMFYUI_OUTPUT_DIR", look.seen.output) if look and look.seen.output else None,
+        "since": _time(look.since) if look else None,
+        "used_by": in_words(users) if users else None,
+        "named_by_files": named,
+    }
+
+
+def _job_store(settings: Settings, jobs: _Jobs) -> dict[str, Any]:
+    return {
+        "url": shown("DATABASE_URL", settings.database_url),
+        "state": "up" if jobs.error is None else "down",
+        "output": "it answers" if jobs.error is None else jobs.error,
+        "since": None,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds") if moment else None
+
+
+def _of_store(moment: datetime | None) -> str | None:
+    """A time of the job store, which is UTC without saying so."""
+    return _time(moment.replace(tzinfo=UTC)) if moment else None

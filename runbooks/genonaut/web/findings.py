@@ -1,0 +1,206 @@
+"""What the status page finds, in the words and with the pages of the doctor's findings.
+
+It knows what the processes say of themselves, and who answers at the ComfyUI URL. What only the operating system can
+tell, such as an orphan or an exported variable, is left to ``runbooks doctor``.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runbooks.drift import findings as kinds
+from runbooks.drift import look_at
+from runbooks.drift.agreement import Drift, Standing
+from runbooks.drift.comfy import Answerer, is_local
+from runbooks.drift.findings import Finding, Kind
+from runbooks.drift.health import View
+from runbooks.drift.holdings import Certainty
+from runbooks.drift.report import Report, Role
+from runbooks.drift.showing import shown
+from runbooks.drift.whoami import machine
+from runbooks.genonaut.health import FilesWord
+from runbooks.genonaut.web.comfy import Look
+
+_OF_ANSWER = {
+    Answerer.NOBODY: kinds.COMFYUI_DOWN,
+    Answerer.SILENT: kinds.COMFYUI_SILENT,
+    Answerer.OTHER: kinds.COMFYUI_OTHER,
+    Answerer.INVALID: kinds.COMFYUI_URL_INVALID,
+}
+
+
+class Cures:
+    """The commands that cure, for the installation in this folder."""
+
+    def __init__(self, root: Path, env_target: str | None) -> None:
+        self._root, self._target = root, env_target or "local-demo"
+
+    def restart(self, *more: str) -> str:
+        """What restarts the worker."""
+        target = [] if self._target == "local-demo" else ["--env-target", self._target]
+        command = shlex.join(["runbooks", "restart-worker", *target, "--root", str(self._root), *more])
+        return f"`{command}`"
+
+    def start(self, service: str) -> str:
+        """What starts the API (``api``) or a worker (``celery``)."""
+        return f"`cd {shlex.quote(str(self._root))} && make {service}-{self._target.rpartition('-')[2]}`"
+
+
+def findings_of(view: View, comfyui: Look | None, word: FilesWord | None, cures: Cures) -> list[Finding]:
+    """Everything that is worth saying, the worst first.
+
+    Args:
+        view: what the processes say.
+        comfyui: who answers at the URL that the files name; None when nobody knows.
+        word: what the files say of ComfyUI; None when they cannot be read.
+        cures: the commands that cure.
+    """
+    found = [*_of_services(view, cures), *_of_processes(view, cures)]
+    if comfyui is not None and word is not None:
+        found += _of_comfyui(comfyui, word)
+    order = list(kinds.CATALOGUE)
+
+    def rank(finding: Finding) -> tuple[int, int, bool]:
+        return finding.kind.severity.rank, order.index(finding.kind.id), "COMFYUI_URL" not in finding.keys
+
+    return sorted(found, key=rank)
+
+
+def _of_services(view: View, cures: Cures) -> Iterator[Finding]:
+    if view.broker is not None:
+        yield Finding(kinds.BROKER_DOWN, view.broker, "broker", kinds.BROKER_DOWN.cure)
+        return
+    if view.files is not None:
+        yield Finding(kinds.FILE_BROKEN, view.files, "files", kinds.FILE_BROKEN.cure)
+    mains = [standing.report for standing in view.standings if standing.report.role is Role.MAIN]
+    if not mains:
+        yield Finding(kinds.WORKER_NONE, "No worker reports.", "broker", cures.start("celery"))
+    # Two of one node name were not meant to run side by side, and share the jobs all the same.
+    for node, count in Counter(report.node for report in mains if not report.leaving).items():
+        if node and count > 1:
+            pids = ", ".join(str(report.pid) for report in mains if report.node == node)
+            yield Finding(
+                kinds.WORKER_DOUBLE,
+                f"{count} workers of the node name {node} share the jobs: pids {pids}.",
+                f"pids {pids}",
+                cures.restart("--all"),
+            )
+
+
+def _of_processes(view: View, cures: Cures) -> Iterator[Finding]:
+    for drift in view.drifts:
+        finding = _of_drift(drift, cures)
+        if finding is not None:
+            yield finding
+    for standing in view.standings:
+        yield from _of_state(standing, view)
+
+
+def _of_drift(drift: Drift, cures: Cures) -> Finding | None:
+    kind, cure = _kind_of(drift, cures)
+    if kind is None:
+        return None
+    silent = any(report.silent for report in drift.processes)
+    return Finding(
+        kind,
+        _sentence(str(drift)),
+        drift.says.origin or drift.against,
+        cure,
+        Certainty.LIKELY if silent else Certainty.CERTAIN,
+        "the last report of a process that says nothing now" if silent else "the process's own report",
+        since=_edited(drift.says.origin),
+        pid=drift.processes[0].pid,
+        keys=(drift.key,),
+    )
+
+
+def _kind_of(drift: Drift, cures: Cures) -> tuple[Kind | None, str]:
+    is_api = all(report.role is Role.API for report in drift.processes)
+    if drift.matters:
+        return (kinds.API_STALE, kinds.API_STALE.cure) if is_api else (kinds.WORKER_STALE, cures.restart())
+    if is_api and drift.key.startswith("COMFYUI_"):
+        return kinds.API_DIFFERS, kinds.API_DIFFERS.cure
+    return None, ""
+
+
+def _of_state(standing: Standing, view: View) -> Iterator[Finding]:
+    report = standing.report
+    if report.problem:
+        what = _sentence(f"{report.label}: {report.problem}")
+        yield Finding(kinds.FILE_BROKEN, what, report.label, kinds.FILE_BROKEN.cure, pid=report.pid)
+    if not report.silent or report.leaving:
+        return
+    if _is_suspended(report):
+        if report.role is Role.MAIN:
+            what = f"Worker main {report.pid} is suspended: {_no_word(report)}."
+            cure = f"`kill -CONT {report.pid}`"
+            yield Finding(kinds.WORKER_SUSPENDED, what, report.label, cure, since=report.last_word, pid=report.pid)
+            return
+    elif report.role is Role.CHILD and _main_is_silent(report, view):
+        # A child that is silent with its main process is the same trouble.
+        return
+    yield Finding(
+        kinds.PROCESS_SILENT,
+        _sentence(f"{report.label}: {_no_word(report)}"),
+        report.label,
+        kinds.PROCESS_SILENT.cure,
+        Certainty.UNKNOWN,
+        since=report.last_word,
+        pid=report.pid,
+    )
+
+
+def _is_suspended(report: Report) -> bool:
+    process = look_at(report.pid) if report.machine == machine() else None
+    return process is not None and process.stopped
+
+
+def _main_is_silent(child: Report, view: View) -> bool:
+    return any(
+        each.report.role is Role.MAIN and each.report.silent and each.report.pid == child.parent
+        for each in view.standings
+    )
+
+
+def _no_word(report: Report) -> str:
+    return f"no word since {report.last_word:%H:%M:%S} UTC" if report.last_word else "no word for a while"
+
+
+def _of_comfyui(look: Look, word: FilesWord) -> Iterator[Finding]:
+    seen = look.seen
+    url, folder = shown("COMFYUI_URL", word.url), shown("COMFYUI_OUTPUT_DIR", word.output_dir)
+    kind = _OF_ANSWER.get(seen.who)
+    if kind is not None:
+        what = f"COMFYUI_URL={url} ({word.url_origin}): {seen.says}."
+        yield Finding(kind, what, str(word.url_origin), kind.cure, since=look.since, keys=("COMFYUI_URL",))
+    elif seen.output and is_local(word.url) and os.path.realpath(seen.output) != os.path.realpath(word.output_dir):
+        writes = shown("COMFYUI_OUTPUT_DIR", seen.output)
+        yield Finding(
+            kinds.OUTPUT_FOREIGN,
+            f"COMFYUI_OUTPUT_DIR={folder} ({word.output_origin}) does not belong to {url}, which writes to {writes}.",
+            str(word.output_origin),
+            kinds.OUTPUT_FOREIGN.cure,
+            keys=("COMFYUI_OUTPUT_DIR",),
+        )
+
+
+def _sentence(text: str) -> str:
+    """A sentence that begins with a process."""
+    text = f"API{text[3:]}" if text.startswith("api ") else f"{text[:1].upper()}{text[1:]}"
+    return f"{text}."
+
+
+def _edited(origin: str | None) -> datetime | None:
+    """When the file that an origin names was last changed."""
+    file, colon, line = (origin or "").rpartition(":")
+    if not colon or not line.isdigit():
+        return None
+    try:
+        return datetime.fromtimestamp(Path(file).stat().st_mtime, UTC)
+    except OSError:
+        return None
