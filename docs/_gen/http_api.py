@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from runbooks.genonaut.api.app import create_app
+from runbooks.genonaut.web.status import router as status_router
 
 DOCS = Path(__file__).resolve().parents[1]
 PAGE = DOCS / "reference" / "http-api.md"
@@ -38,7 +39,10 @@ below is refused with 422, and `detail` names the field.
 
 def document() -> dict[str, Any]:
     """The OpenAPI document. Routes do not depend on job store and queue, so that none is opened."""
-    return create_app(cast(Any, object()), cast(Any, object())).openapi()
+    app = create_app(cast(Any, object()), cast(Any, object()))
+    # Only an API with settings of its own has them.
+    app.include_router(status_router)
+    return app.openapi()
 
 
 def page() -> str:
@@ -88,11 +92,13 @@ def _body(about: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
 def _answers(about: dict[str, Any], used: list[str]) -> list[str]:
     rows = []
     for status, answer in about["responses"].items():
-        names = _names(answer["content"]["application/json"]["schema"])
         if status == "422":
             continue  # said once, at the top
+        (media_type, content), *_ = answer["content"].items()
+        names = _names(content.get("schema", {}))
         used += [name for name in names if name not in used]
-        what = f"[{names[0]}](#{names[0].lower()})" if names else "JSON"
+        plain = "JSON" if media_type == "application/json" else f"`{media_type}`"
+        what = f"[{names[0]}](#{names[0].lower()})" if names else plain
         rows.append(f"- Answers {status}: {what}.\n")
     return rows
 

@@ -22,6 +22,12 @@ JSON = "application/json"
 AS_HTML = "html"
 
 
+class EventStream(StreamingResponse):
+    """Server-sent events."""
+
+    media_type = "text/event-stream"
+
+
 def make_live(app: FastAPI) -> Live:
     """The streams of an application."""
 
@@ -43,17 +49,21 @@ def status_page(request: Request) -> Response:
 
 @router.get("/status.json")
 def status_json(request: Request) -> Response:
-    """The same as JSON. HTTP 200 whatever the status is: it is here to be read, ``/readyz`` to be probed."""
+    """What the status page shows, as JSON.
+
+    HTTP 200 whatever the status is: it is here to be read, ``/readyz`` to be probed.
+    """
     response = json_response(_look(request))
     response.headers["Vary"] = "Accept"
     return response
 
 
-@router.get("/status/events")
+@router.get("/status/events", response_class=EventStream)
 async def status_events(request: Request) -> Response:
-    """The same as server-sent events: one at once, one for each change within half a second, one every two seconds.
+    """What the status page shows, as server-sent events: one at once, one for each change, one every two seconds.
 
-    The data of an event ``status`` is that of ``/status.json``; with ``?as=html`` the page's own part of HTML.
+    A change is sent within half a second. The data of an event ``status`` is that of ``/status.json``; with
+    ``?as=html`` it is the page's own part of HTML, as a JSON string.
     """
     live: Live = request.app.state.live
     form = AS_HTML if request.query_params.get("as") == AS_HTML else JSON
@@ -63,7 +73,7 @@ async def status_events(request: Request) -> Response:
         raise HTTPException(503, "503: Too many are watching. Ask /status.json", {"Retry-After": "5"}) from None
     # Proxies must neither keep nor gather what comes bit by bit.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"}
-    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+    return EventStream(stream, headers=headers)
 
 
 def prefers_json(accept: str) -> bool:
