@@ -42,11 +42,11 @@ def test_the_files_own_url_means_that_nothing_answers_there() -> None:
 @pytest.mark.parametrize(
     ("error", "what", "page"),
     [
-        (f"ComfyUI at {NEW} did not answer POST /prompt within 30 s", "did not answer in time", "troubleshooting.md"),
+        (f"ComfyUI at {NEW} did not answer GET / within 30 s", "did not answer in time", "runbooks/mock-is-slow"),
         ("Unable to determine primary image path for job 2", "another folder", "runbooks/switch-comfyui-and-mock.md"),
         (f"ComfyUI at {NEW} rejected the workflow: Prompt has no outputs", "refused the job", "troubleshooting.md"),
         (f"POST {NEW}/prompt answered 404 Not Found (text/html): is that ComfyUI?", "not ComfyUI", "runbooks/is-the"),
-        ("Workflow 1 timed out after 900 seconds", "never finished", "troubleshooting.md"),
+        ("Workflow 1 timed out after 900 seconds", "never finished", "runbooks/job-stuck-in-running.md"),
         ("Cancelled: changed my mind", "was cancelled", "troubleshooting.md"),
         ("ZeroDivisionError", "could not be made", "troubleshooting.md"),
         (None, "could not be made", "troubleshooting.md"),

@@ -25,18 +25,15 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 TITLES = {
-    "architecture.md": "Architecture",
-    "reference/findings.md": "Findings",
-    "reference/settings.md": "Settings",
     "runbooks/is-the-mock-up.md": "Is the mock up?",
-    "runbooks/read-the-status-page.md": "Read the status page",
+    "runbooks/job-stuck-in-running.md": "A job is stuck in running",
+    "runbooks/mock-is-slow-or-hangs.md": "The mock is slow or hangs",
+    "runbooks/redis-is-down.md": "Redis is down or was restarted",
     "runbooks/restart-the-worker.md": "Restart the worker after a config change",
     "runbooks/switch-comfyui-and-mock.md": "Switch between ComfyUI and the mock",
     "runbooks/verify-a-generation.md": "Verify a generation end to end",
-    "runbooks/which-url-does-each-process-use.md": "Which URL does each process use?",
-    "troubleshooting.md": "Troubleshooting",
 }
-"""Titles of the pages that are linked to. They are elsewhere, so they cannot be asked."""
+"""Titles of pages that are linked to, where they are not the words of the path. The pages themselves are elsewhere."""
 
 
 def render(template: str, **values: Any) -> str:
@@ -97,7 +94,8 @@ def code(text: str) -> Markup:
 
 def title(page: str) -> str:
     """The title of a page by its path."""
-    return TITLES[page.partition("#")[0]]
+    path = page.partition("#")[0]
+    return TITLES.get(path) or capital(path.rpartition("/")[2].removesuffix(".md").replace("-", " "))
 
 
 def capital(text: str) -> str:

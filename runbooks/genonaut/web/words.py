@@ -12,7 +12,9 @@ from runbooks.drift.showing import shown
 JOB_PAGE = "troubleshooting.md#what-the-job-says"
 DOWN_PAGE = "troubleshooting.md#503-image-queuing-service"
 STORE_PAGE = "troubleshooting.md#503-the-job-store-does-not-answer"
-SLOW_PAGE = "troubleshooting.md#a-job-fails-only-after-30-seconds"
+BROKER_PAGE = "runbooks/redis-is-down.md"
+SLOW_PAGE = "runbooks/mock-is-slow-or-hangs.md"
+STUCK_PAGE = "runbooks/job-stuck-in-running.md"
 LONGEST = 400
 """Characters of an error that are quoted."""
 
@@ -44,7 +46,7 @@ NOT_QUEUED = Told(
 BROKER_DOWN = Told(
     "No picture can be made at the moment: the broker does not answer, so no worker can be reached.",
     "Nothing was queued. Start the broker; the worker finds it again by itself within 15 seconds.",
-    DOWN_PAGE,
+    BROKER_PAGE,
 )
 STORE_DOWN = Told(
     "The job store does not answer.",
@@ -163,7 +165,7 @@ def _timed_out(_found: re.Match[str], _now: Now) -> Told:
     return Told(
         "ComfyUI took the job and never finished it.",
         "It may have been restarted meanwhile. Press Generate again.",
-        "troubleshooting.md#a-job-stays-running",
+        STUCK_PAGE,
     )
 
 
