@@ -54,6 +54,7 @@ reference: setup ## Write the generated reference pages anew
 	@$(BIN)/python docs/_gen/reference.py
 	@$(BIN)/python docs/_gen/errors.py
 	@$(BIN)/python docs/_gen/http_api.py
+	@$(BIN)/python docs/_gen/outline.py
 	@$(BIN)/python docs/_gen/kernie.py
 
 picture: setup ## Take the README's picture of the site anew (needs Chromium)

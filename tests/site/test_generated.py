@@ -54,6 +54,11 @@ def test_a_page_with_a_script_of_its_own_is_current(script: str) -> None:
     assert made.PAGE.read_text(encoding="utf-8") == made.page(), "run: make reference"
 
 
+def test_what_is_made_from_the_navigation_is_current() -> None:
+    for path, make in load("outline").generated().items():
+        assert path.read_text(encoding="utf-8") == make(), f"{path}: run: make reference"
+
+
 def test_every_message_of_the_software_has_a_cause_and_a_cure_in_the_error_index(errors: ModuleType) -> None:
     assert errors.problems() == [], f"mend {errors.CAUSES.relative_to(errors.ROOT)}, then run: make reference"
 
