@@ -16,7 +16,18 @@ from runbooks.lab import Lab
 from tests.support.planted import NAMES, PLANTED
 
 JOB = "/api/v1/generation-jobs/1"
-PATHS = ("/", "/status", "/api/v1/health", "/livez", "/readyz", JOB, "/openapi.json")
+PATHS = (
+    "/",
+    "/?job=1",
+    "/jobs/1/panel",
+    "/status",
+    "/status.json",
+    "/api/v1/health",
+    "/livez",
+    "/readyz",
+    JOB,
+    "/openapi.json",
+)
 
 
 def everything_that_shows(lab: Lab) -> dict[str, str]:
@@ -29,6 +40,9 @@ def everything_that_shows(lab: Lab) -> dict[str, str]:
         for path in PATHS:
             for accept in ("application/json", MEDIA_TYPE, "text/html"):
                 shown[f"{path} as {accept}"] = api.get(path, headers={"Accept": accept}).text
+        for path in ("/status/events", "/status/events?as=html"):
+            with api.stream("GET", path) as events:
+                shown[path] = next(line for line in events.iter_lines() if line.startswith("data: "))
     with Redis.from_url(lab.environment()["REDIS_URL"]) as broker:
         for key in broker.scan_iter():
             shown[repr(key)] = repr(broker.dump(key))
@@ -58,6 +72,8 @@ def test_no_secret_of_the_files_is_shown_printed_logged_or_kept_in_the_broker(
     job = json.loads(shown[f"{JOB} as application/json"])
     assert f"Failed to connect to ComfyUI at {masked}" in job["error_message"]
     for where in ("doctor", "doctor --json", "restart-worker --yes --json", "/api/v1/health as application/json"):
+        assert masked in shown[where], where
+    for where in ("/status as text/html", "/status.json as text/html", "/status/events", "/status/events?as=html"):
         assert masked in shown[where], where
     assert shown["worker.log"].count(masked) > 1
     assert all(name in shown["restart-worker --dry-run"] for name in NAMES)

@@ -33,6 +33,10 @@ def test_a_url_that_is_not_the_files_means_a_stale_worker(is_stale: bool | None,
 
 
 def test_the_files_own_url_means_that_nothing_answers_there() -> None:
+    told = explain(
+        "Failed to connect to ComfyUI at http://me:****@localhost:1: no", Now("http://me:x@localhost:1", False)
+    )
+    assert told.what == "The worker could not reach ComfyUI at http://me:****@localhost:1."
     for now in (Now(OLD, False), Now(f"{OLD}/", False), Now()):
         told = explain(REFUSED, now)
         assert told.what == f"The worker could not reach ComfyUI at {OLD}."

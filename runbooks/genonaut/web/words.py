@@ -120,7 +120,8 @@ def _silent(found: re.Match[str], now: Now) -> Told:
 
 
 def _is_old(url: str, now: Now) -> bool:
-    return now.files_url is not None and url.rstrip("/") != now.files_url.rstrip("/")
+    # As they are shown: a job's error names the URL without its login.
+    return now.files_url is not None and _shown(url.rstrip("/")) != _shown(now.files_url.rstrip("/"))
 
 
 def _stale(url: str, now: Now, end: str) -> Told:
