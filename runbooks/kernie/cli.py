@@ -48,15 +48,22 @@ def serve(
     speed: Annotated[float, typer.Option(min=0.001, help="Divides every wait of a run; 2 is twice as fast.")] = 1.0,
     seed: Annotated[int | None, typer.Option(help="Makes ids, names and pictures repeatable.")] = None,
     models: Annotated[
-        list[str] | None, typer.Option(help="FOLDER=NAME,NAME: exactly these models exist there. May be repeated.")
+        list[str] | None,
+        typer.Option(metavar="FOLDER=NAME,NAME", help="Exactly these models exist in a folder. May be repeated."),
     ] = None,
     nodes: Annotated[
         list[str] | None,
-        typer.Option(help="Module, file or folder with own nodes, or custom nodes for ComfyUI. May be repeated."),
+        typer.Option(
+            metavar="MODULE|PATH",
+            help="Module, file or folder with own nodes, or custom nodes for ComfyUI. May be repeated.",
+        ),
     ] = None,
     fault: Annotated[
         list[str] | None,
-        typer.Option(help="KIND or KIND:times=2,seconds=1,path=/view: a fault from the start. May be repeated."),
+        typer.Option(
+            metavar="KIND[:KEY=VALUE,...]",
+            help="A fault from the start, such as slow:times=2,seconds=1,path=/view. May be repeated.",
+        ),
     ] = None,
 ) -> None:
     """Start the mock and serve until Ctrl-C or SIGTERM."""
@@ -106,6 +113,8 @@ async def _serve(options: Options) -> None:
             loop.add_signal_handler(number, stop.set)
     try:
         async with serving(options) as (url, mock):
+            for folder in options.models:
+                _warn_of_typo(folder)
             if not options.is_loopback:
                 typer.echo(f"Careful: on {options.host}, other machines can use this server.", err=True)
             write_line(f"kernie-gen, a mock ComfyUI server, listens on {url}")
@@ -114,6 +123,17 @@ async def _serve(options: Options) -> None:
             await stop.wait()
     except OSError as error:
         raise _mendable(options, error) from None
+
+
+def _warn_of_typo(folder: str) -> None:
+    """A folder that ComfyUI does not have is one of the user's own, or misspelt."""
+    import difflib
+
+    from runbooks.kernie.models import FOLDERS, OLD_NAMES
+
+    known = [*FOLDERS, *OLD_NAMES]
+    if folder not in known and (meant := difflib.get_close_matches(folder, known, 1)):
+        typer.echo(f"Careful: --models {folder}= is a folder of its own. Did you mean {meant[0]}?", err=True)
 
 
 def _mendable(options: Options, error: OSError) -> KernieError:

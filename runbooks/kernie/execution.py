@@ -66,8 +66,9 @@ class Executor:
     async def run(self, entry: Entry) -> None:
         """Run one prompt and keep its record; never raises for what the prompt does."""
         self._interrupt.clear()
-        if self._forget:
-            self._forget = False
+        spoilt = self._mock.faults.any_of_runs()
+        if self._forget or spoilt:
+            self._forget = spoilt  # the next prompt must not find what this one leaves
             self.cache.clear()
         self.client = entry.extra_data.get("client_id")
         run = PromptRun(self._mock, self, entry, self._interrupt)

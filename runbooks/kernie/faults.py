@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ class Fault:
     Attributes:
         kind: one of `KINDS`.
         times: how often it still happens; None until it is cleared.
-        path: only requests whose path starts so.
+        path: only requests whose path starts so, with `/api` before it or without.
         method: only requests with this method.
         seconds: how long `slow` takes.
         node: only nodes of this type (`oom`).
@@ -71,7 +72,7 @@ class Fault:
                 raise KernieError(f"{name} cannot be {value!r}.", "Numbers for times and seconds, text for the rest.")
         given = {name: value for name, value in wish.items() if value is not None}
         fault = cls(**given)
-        if (fault.times is not None and fault.times < 1) or fault.seconds < 0:
+        if (fault.times is not None and fault.times < 1) or not 0 <= fault.seconds < math.inf:
             raise KernieError("times must be 1 or more, seconds 0 or more.", "Leave times out for: until cleared.")
         fault.method = fault.method and fault.method.upper()
         return fault
@@ -86,7 +87,9 @@ class Fault:
         kind, _, rest = text.partition(":")
         wish: dict[str, Any] = {"kind": kind}
         for part in filter(None, rest.split(",")):
-            name, _, value = part.partition("=")
+            name, sign, value = part.partition("=")
+            if not sign:
+                raise KernieError(f"--fault cannot read {part!r}.", "Write --fault KIND:times=2,seconds=1,path=/view.")
             wish[name] = _number(value) if name in ("times", "seconds") else value
         return cls.parse(wish)
 
@@ -94,7 +97,8 @@ class Fault:
         """True if the fault is one of requests, and this is one that it means."""
         if self.kind == "full_queue" and (method, path.removeprefix("/api")) != ("POST", "/prompt"):
             return False
-        return self.kind in REQUEST_FAULTS and path.startswith(self.path) and self.method in (None, method)
+        meant = path.startswith(self.path) or path.removeprefix("/api").startswith(self.path)
+        return self.kind in REQUEST_FAULTS and meant and self.method in (None, method)
 
     def shown(self) -> dict[str, Any]:
         """As JSON."""
@@ -146,6 +150,10 @@ class Faults:
             if fault.meets(method, path):
                 return self._used(fault)
         return None
+
+    def any_of_runs(self) -> bool:
+        """True if a fault of runs is switched on: results must not come from the cache then, which would spare them."""
+        return any(fault.kind in RUN_FAULTS for fault in self.active)
 
     def during_run(self, kind: str, node: NodeType | None = None) -> bool:
         """True if a fault of this kind strikes now, used up by one."""

@@ -76,13 +76,17 @@ class Journal:
         self._count = 0
 
     def find(self, method: str | None, path: str | None, status: int | None, since: int) -> list[Seen]:
-        """Requests of a method, with a path (exactly, or all below with a `*` at its end), a status, after a number."""
+        """Requests of a method, with a path, a status, after a number.
+
+        The path is meant exactly, or with a `*` at its end as a beginning; with `/api` before it or without.
+        """
         return [each for each in self._seen if each.number > since and _fits(each, method, path, status)]
 
 
 def _fits(seen: Seen, method: str | None, path: str | None, status: int | None) -> bool:
+    paths = (seen.path, seen.path.removeprefix("/api"))
     if path is not None and path.endswith("*"):
-        right_path = seen.path.startswith(path[:-1])
+        right_path = any(each.startswith(path[:-1]) for each in paths)
     else:
-        right_path = path in (None, seen.path)
+        right_path = path is None or path in paths
     return right_path and method in (None, seen.method) and status in (None, seen.status)

@@ -116,6 +116,8 @@ def test_a_taken_port_is_named_with_its_holder() -> None:
         (["--models", "checkpoints"], "FOLDER=NAME"),
         (["--fault", "nonsense"], "refuse, hang"),
         (["--fault", "slow:seconds=x"], "seconds"),
+        (["--fault", "slow:seconds=nan"], "seconds"),
+        (["--fault", "oom:node"], "KIND:times=2"),
         (["--nodes", "no.such.module"], "no.such.module"),
         (["--nodes", "missing.py"], "missing.py"),
         (["--nodes", "json"], "NODES"),
@@ -137,6 +139,16 @@ def test_own_nodes_that_do_not_load_are_named(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in refused(
         "--port", "0", "--base-dir", str(tmp_path), "--nodes", str(tmp_path / "mine.py")
     )
+
+
+def test_a_folder_of_models_that_is_nearly_a_known_one_is_warned_about(tmp_path: Path) -> None:
+    with started(
+        tmp_path, "--models", "checkpoint=a.safetensors", "--models", "unet=b", "--models", "mine=c"
+    ) as running:
+        running.wait_for("Ctrl-C")
+        said = running.log.read_text()
+    assert said.count("Careful") == 1
+    assert "--models checkpoint= is a folder of its own. Did you mean checkpoints?" in said
 
 
 def test_help_teaches_by_example() -> None:

@@ -38,6 +38,26 @@ def test_a_fault_strikes_as_often_as_it_was_told_to(kernie: RunningMock) -> None
     ]
 
 
+def test_a_fault_and_a_filter_of_the_journal_mean_the_path_below_api_too(kernie: RunningMock) -> None:
+    kernie.fault("500", path="/history")
+    assert [status_of(kernie, path) for path in ("/api/history", "/api/queue", "/history")] == [500, 200, 500]
+    assert [seen["path"] for seen in kernie.requests("path=/history")] == ["/api/history", "/history"]
+    assert [seen["path"] for seen in kernie.requests("path=/api/que*")] == ["/api/queue"]
+
+
+@pytest.mark.parametrize("kind", ["oom", "truncated_image"])
+def test_a_fault_of_runs_strikes_a_prompt_that_ran_before(kind: str, kernie: RunningMock) -> None:
+    def good(entry: dict[str, Any]) -> bool:
+        return entry["status"]["completed"] and all(
+            path.read_bytes()[-8:-4] == b"IEND" for path in saved(kernie, entry)
+        )
+
+    assert good(run(kernie, saving()))
+    kernie.fault(kind, times=1)
+    assert not good(run(kernie, saving()))
+    assert good(run(kernie, saving()))
+
+
 def test_a_refused_connection_gets_no_answer(kernie: RunningMock) -> None:
     kernie.fault("refuse", times=1)
     with pytest.raises((http.client.HTTPException, ConnectionError, urllib.error.URLError)):
@@ -107,6 +127,8 @@ def test_sockets_are_dropped_in_the_middle_of_a_run(kernie: RunningMock) -> None
         {"kind": "no such"},
         {"kind": "slow", "seconds": "x"},
         {"kind": "slow", "times": 0},
+        {"kind": "slow", "seconds": float("inf")},
+        {"kind": "slow", "seconds": float("nan")},
         {"kind": "oom", "x": 1},
     ],
 )
