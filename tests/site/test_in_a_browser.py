@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import BrowserContext, Route
@@ -83,33 +82,3 @@ def test_a_step_that_changes_something_says_so_in_words(context: BrowserContext,
     for kind, label in (("changes", "Changes something"), ("rollback", "Rolls back")):
         block = page.locator(f".highlight.{kind}").first
         assert label in block.evaluate("block => getComputedStyle(block, '::before').content")
-
-
-QUESTIONS = {
-    "mock log is empty": "/runbooks/mock-gets-no-requests/ /troubleshooting/",
-    "Failed to connect to ComfyUI at": "/troubleshooting/",
-    "Unable to determine primary image path": "/troubleshooting/",
-    "503 image queuing service": "/troubleshooting/",
-    "do I restart the API": "/architecture/ /troubleshooting/",
-    "cache_clear": "/pitfalls/lru-cache/",
-    "pkill celery": "/troubleshooting/",
-    "comfyui_output_dir": "/reference/settings/",
-    "free-ports": "/reference/cli/",
-    "stuck in running": "/troubleshooting/",
-    "DuplicateNodenameWarning": "/troubleshooting/",
-    "CLAUDE.md": "/adopt/",
-}
-
-
-@pytest.mark.parametrize(("question", "answers"), QUESTIONS.items())
-def test_the_search_answers_a_question_among_its_first_three(
-    context: BrowserContext, site_url: str, question: str, answers: str
-) -> None:
-    page, _ = open_page(context, site_url, f"/404.html?{urlencode({'q': question})}")
-    page.wait_for_function(
-        "/matching document/.test(document.querySelector('.md-search-result__meta').textContent)", timeout=10_000
-    )
-    found = page.eval_on_selector_all(
-        ".md-search-result__item", "items => items.map(item => new URL(item.querySelector('a').href).pathname)"
-    )
-    assert set(found[:3]) & set(answers.split()), found[:5]
