@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 from collections.abc import Iterator
@@ -186,7 +187,9 @@ class Replay:
         if wanted["kind"] == "text":
             return [] if content.decode() == wanted["text"] else [f"{wanted['text']!r} is here {content[:300]!r}"]
         if wanted["kind"] == "binary":
-            return image_differences(wanted["image"], content) if "image" in wanted else []
+            if "image" in wanted:
+                return image_differences(wanted["image"], content)
+            return [] if content == base64.b64decode(wanted["base64"]) else [f"other bytes: {content!r}"]
         recorded, actual = wanted["json"], json.loads(content)
         if case["case"] in STRUCTURE_ONLY:
             recorded, actual = _kinds(recorded), _kinds(actual)

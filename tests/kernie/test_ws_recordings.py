@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 FILES = sorted((HERE / "recordings" / "ws").glob("*.json"))
 CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
 PATIENCE = 10.0
+JOIN_LATE = {"connect_late", "reconnect_mid_run"}
 # Of a preview: the layout and what describes it; not the picture, nor how long it is.
 PREVIEW_FACTS = ("event_type_u32be", "image_type_u32be", "image_magic_hex", "metadata", "node_id", "text")
 
@@ -70,12 +71,18 @@ def without_steps(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [message for message in messages if not is_step(message)]
 
 
+def steps_by_kind(messages: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The messages of steps by their kind, in the order in which the kinds came."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for message in filter(is_step, messages):
+        kind = message["message"]["type"] if "message" in message else "binary"
+        found.setdefault(kind, []).append(message)
+    return found
+
+
 def kinds_of_steps(messages: list[dict[str, Any]]) -> list[str]:
     """The kinds of message that a step has, in order, once."""
-    kinds = [
-        message["message"]["type"] if "message" in message else "binary" for message in messages if is_step(message)
-    ]
-    return list(dict.fromkeys(kinds))
+    return list(steps_by_kind(messages))
 
 
 class Client:
@@ -117,6 +124,7 @@ class Replay:
     def __init__(self, mock: RunningMock, recording: dict[str, Any]) -> None:
         self.url = mock.url
         self.events = recording["events"]
+        self.is_late = recording["case"] in JOIN_LATE
         self.matcher = Matcher(str(mock.mock.folders.base))
         self.clients: dict[str, Client] = {}
         self.recorded: dict[str, list[dict[str, Any]]] = {}
@@ -177,7 +185,16 @@ class Replay:
 
     def _compare(self, recorded: list[dict[str, Any]], got: list[dict[str, Any]]) -> None:
         assert self.matcher.differences(without_steps(recorded), without_steps(got)) == []
-        assert kinds_of_steps(got) == kinds_of_steps(recorded)
+        wanted, told = steps_by_kind(recorded), steps_by_kind(got)
+        assert list(told) == list(wanted)
+        for kind, steps in wanted.items():
+            found = self.matcher.differences(steps[0], told[kind][0])
+            # Who connects in the middle of a run is told of whichever step comes next.
+            assert [each for each in found if not (self.is_late and ".value: " in each)] == [], f"the first {kind}"
+        if "progress" in wanted:
+            last, last_here = (steps["progress"][-1]["message"]["data"] for steps in (wanted, told))
+            if last["value"] == last["max"]:
+                assert last_here["value"] == last_here["max"] == last["max"], "the last step is told"
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in FILES if path.stem != "api_ws_alias"])
