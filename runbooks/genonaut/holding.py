@@ -19,6 +19,14 @@ from runbooks.settings.reloading import ReloadState
 _STARTED_WITH: Mapping[str, str] = dict(os.environ)
 
 
+NOT_IN_FORCE, NEEDS_RESTART, HIDDEN = (
+    "the last edit is not in force",
+    "needs a restart",
+    "is hidden by the exported variable",
+)
+"""How a process says what of its files it does not obey."""
+
+
 def settings_in_use() -> Snapshot:
     """What this process runs with.
 
@@ -36,11 +44,11 @@ def settings_in_use() -> Snapshot:
 def _not_in_force(state: ReloadState) -> Iterator[str]:
     """What of its files a process that follows them does not obey, without values."""
     if state.problem:
-        yield f"the last edit is not in force: {state.problem}"
+        yield f"{NOT_IN_FORCE}: {state.problem}"
     for edit in state.pending_restart:
-        yield f"{edit} needs a restart"
+        yield f"{edit} {NEEDS_RESTART}"
     for edit in state.shadowed:
-        yield f"{edit} is hidden by the exported variable"
+        yield f"{edit} {HIDDEN}"
 
 
 def held_by(loaded: Loaded) -> tuple[Held, ...]:

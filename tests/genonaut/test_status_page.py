@@ -20,13 +20,12 @@ import psutil
 import pytest
 
 from runbooks.drift import comfy
-from runbooks.drift.health import Status, View, Watch
+from runbooks.drift.health import Watch
 from runbooks.genonaut.api.app import create_app
 from runbooks.genonaut.health import FilesNow
 from runbooks.genonaut.store import JobStore
 from runbooks.genonaut.web.board import Board
 from runbooks.genonaut.web.comfy import Looker
-from runbooks.genonaut.web.findings import Cures, findings_of
 from runbooks.genonaut.web.status import make_live, prefers_json, router
 from runbooks.lab import Lab
 from runbooks.settings import load_settings
@@ -286,15 +285,6 @@ def test_a_comfyui_that_hangs_is_told_as_such_and_waited_for_once() -> None:
         began = time.perf_counter()
         assert looker.look([url])[url].seen.who is comfy.Answerer.SILENT
         assert time.perf_counter() - began < 0.2
-
-
-def test_nothing_is_said_of_processes_that_nobody_knows_of() -> None:
-    view = View(Status.WARN, "gone", broker="The broker does not answer.")
-    (finding,) = findings_of(view, None, None, Cures(Path("/srv/genonaut"), "local-dev"))
-    assert finding.kind.id == "broker-down"
-    (none,) = findings_of(View(Status.WARN, ""), None, None, Cures(Path("/srv/the app"), "local-dev"))
-    assert (none.kind.id, none.cure) == ("worker-none", "`cd '/srv/the app' && make celery-dev`")
-    assert Cures(Path("/srv"), "local-dev").restart() == "`runbooks restart-worker --env-target local-dev --root /srv`"
 
 
 @pytest.mark.parametrize(

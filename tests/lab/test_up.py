@@ -109,6 +109,11 @@ class TestWhileItRuns:
         assert [(service["name"], service["answers"]) for service in data["services"]] == [
             (name, True) for name in SERVICES
         ]
+        assert data["pages"] == {
+            "generate": f"{labs[1].environment()['API_URL']}/",
+            "status": f"{labs[1].environment()['API_URL']}/status",
+        }
+        assert all(httpx.get(url, trust_env=False).status_code == 200 for url in data["pages"].values())
         table = run("status", "--root", labs[1].root)
         assert table.returncode == 0
         assert all(service["url"] in table.stdout for service in data["services"])

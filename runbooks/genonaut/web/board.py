@@ -88,6 +88,10 @@ class Board:
             "env_target": self._env_target,
             "findings": [_finding(each) for each in found],
             "processes": _processes(view),
+            "strangers": [
+                {"role": str(each.role), "pid": each.pid, "host": each.host, "env_target": each.env_target}
+                for each in view.strangers
+            ],
             "services": {
                 "broker": _broker(self._settings, view, waiting),
                 "comfyui": [_comfyui(url, raw, looks, view, word) for url, raw in places.items()],

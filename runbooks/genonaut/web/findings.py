@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from runbooks.drift import findings as kinds
 from runbooks.drift import look_at
-from runbooks.drift.agreement import Drift, Standing
+from runbooks.drift.agreement import Drift, in_words
 from runbooks.drift.comfy import Answerer, is_local
 from runbooks.drift.findings import Finding, Kind
 from runbooks.drift.health import View
@@ -24,6 +24,7 @@ from runbooks.drift.report import Report, Role
 from runbooks.drift.showing import shown
 from runbooks.drift.whoami import machine
 from runbooks.genonaut.health import FilesWord
+from runbooks.genonaut.holding import HIDDEN, NEEDS_RESTART, NOT_IN_FORCE
 from runbooks.genonaut.web.comfy import Look
 
 _OF_ANSWER = {
@@ -98,7 +99,13 @@ def _of_processes(view: View, cures: Cures) -> Iterator[Finding]:
         if finding is not None:
             yield finding
     for standing in view.standings:
-        yield from _of_state(standing, view)
+        yield from _of_silence(standing.report, view)
+    yield from _of_problems(view)
+    if view.unreadable:
+        what = f"Reports in the broker that cannot be read: {view.unreadable}. A process may be missing here."
+        yield Finding(
+            kinds.HOLDING_UNKNOWN, what, "broker", "Ask the operating system: `runbooks doctor`.", Certainty.UNKNOWN
+        )
 
 
 def _of_drift(drift: Drift, cures: Cures) -> Finding | None:
@@ -121,18 +128,47 @@ def _of_drift(drift: Drift, cures: Cures) -> Finding | None:
 
 def _kind_of(drift: Drift, cures: Cures) -> tuple[Kind | None, str]:
     is_api = all(report.role is Role.API for report in drift.processes)
+    hidden = any(each.startswith(f"{drift.key} ") and HIDDEN in each for each in _told_by(drift.processes))
+    if drift.matters and is_api:
+        kind = kinds.API_SHADOWED if hidden else kinds.API_STALE
+        return kind, kind.cure
     if drift.matters:
-        return (kinds.API_STALE, kinds.API_STALE.cure) if is_api else (kinds.WORKER_STALE, cures.restart())
+        return kinds.WORKER_SHADOWED if hidden else kinds.WORKER_STALE, cures.restart()
     if is_api and drift.key.startswith("COMFYUI_"):
         return kinds.API_DIFFERS, kinds.API_DIFFERS.cure
     return None, ""
 
 
-def _of_state(standing: Standing, view: View) -> Iterator[Finding]:
-    report = standing.report
-    if report.problem:
-        what = _sentence(f"{report.label}: {report.problem}")
-        yield Finding(kinds.FILE_BROKEN, what, report.label, kinds.FILE_BROKEN.cure, pid=report.pid)
+def _told_by(reports: Iterable[Report]) -> Iterator[str]:
+    """The single things that processes say of what they do not obey."""
+    return (told for report in reports if report.problem for told in report.problem.split("; "))
+
+
+def _of_problems(view: View) -> Iterator[Finding]:
+    """What processes say of themselves that is not told as a drift already."""
+    drifting = {(report.id, drift.key) for drift in view.drifts for report in drift.processes}
+    found: dict[str, list[Report]] = {}
+    for report in (standing.report for standing in view.standings):
+        for told in _told_by([report]):
+            if (report.id, told.partition(" ")[0]) not in drifting:
+                found.setdefault(told, []).append(report)
+    for told, reports in found.items():
+        kind = _kind_of_problem(told, reports)
+        yield Finding(kind, _sentence(f"{in_words(reports)}: {told}"), reports[0].label, kind.cure, pid=reports[0].pid)
+
+
+def _kind_of_problem(told: str, reports: Iterable[Report]) -> Kind:
+    is_api = all(report.role is Role.API for report in reports)
+    if told.startswith(NOT_IN_FORCE):
+        return kinds.FILE_BROKEN
+    if told.endswith(HIDDEN):
+        return kinds.API_SHADOWED if is_api else kinds.WORKER_SHADOWED
+    if told.endswith(NEEDS_RESTART):
+        return kinds.API_STALE if is_api else kinds.WORKER_STALE
+    return kinds.HOLDING_UNKNOWN
+
+
+def _of_silence(report: Report, view: View) -> Iterator[Finding]:
     if not report.silent or report.leaving:
         return
     if _is_suspended(report):
