@@ -19,6 +19,7 @@ from typing import Any
 from celery import Celery, bootsteps, signals
 
 from runbooks.drift.adapters import Source
+from runbooks.drift.atstart import WarnsOnce
 from runbooks.drift.pulse import MainThread, Pulse
 from runbooks.drift.report import Role
 from runbooks.drift.reporter import EVERY, Identity, Reporter
@@ -39,6 +40,7 @@ def report_settings(
     redis_url: str | None = None,
     version: str | None = None,
     every: float = EVERY,
+    warn: bool = True,
 ) -> None:
     """Have every worker of an application report the settings that it really uses.
 
@@ -51,8 +53,9 @@ def report_settings(
         redis_url: where reports are kept; by default the broker, or else the result store, whichever is Redis.
         version: of the application.
         every: seconds between two words of a process.
+        warn: whether a worker logs, once it holds its settings, in what the processes disagree.
     """
-    _Worker(app, source, redis_url, Identity(name or app.main or "celery", Role.MAIN, every, version))
+    _Worker(app, source, redis_url, Identity(name or app.main or "celery", Role.MAIN, every, version), warn=warn)
     # Only Celery's own command line has loaded this by now; its ``inspect`` sends no command that it does not know.
     if "celery.worker.control" in sys.modules:
         importlib.import_module("runbooks.drift.celery_command")
@@ -61,8 +64,8 @@ def report_settings(
 class _Worker:
     """One application's reports in the processes of a worker."""
 
-    def __init__(self, app: Celery, source: Source, redis_url: str | None, identity: Identity) -> None:
-        self._app, self._source, self._redis_url, self._identity = app, source, redis_url, identity
+    def __init__(self, app: Celery, source: Source, redis_url: str | None, identity: Identity, *, warn: bool) -> None:
+        self._app, self._source, self._redis_url, self._identity, self._warn = app, source, redis_url, identity, warn
         self.reporter: Reporter | None = None
         self._pulse: Pulse | None = None
         self._main_pid = 0
@@ -125,7 +128,9 @@ class _Worker:
         )
 
     def _beat_where_the_work_is_done(self, reporter: Reporter) -> None:
-        self._pulse = Pulse(reporter.beat, MainThread(), self._identity.every)
+        warn = self._warn and _speaks_for_its_worker()
+        beat = WarnsOnce(reporter, self._address()) if warn else reporter.beat
+        self._pulse = Pulse(beat, MainThread(), self._identity.every)
         self._pulse.start()
 
     def _on_child_shutdown(self, **_: Any) -> None:
@@ -160,6 +165,13 @@ def _step_of(worker: _Worker) -> type[bootsteps.StartStopStep]:
             worker.on_disconnected(parent)
 
     return SettingsReport
+
+
+def _speaks_for_its_worker() -> bool:
+    """Whether this is the only place of work of its worker, or the first one: not every child need say the same."""
+    from billiard import current_process  # type: ignore[import-untyped]
+
+    return getattr(current_process(), "index", 0) == 0
 
 
 def _is_leaving() -> bool:

@@ -18,6 +18,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic_core import to_json
 
 from runbooks.drift.adapters import Held, Source, look
+from runbooks.drift.atstart import WarnsOnce
 from runbooks.drift.health import Status, View, Watch
 from runbooks.drift.healthjson import MEDIA_TYPE, checks_of, health_json, status_code, wants_health_json, worst
 from runbooks.drift.pulse import EventLoop, Pulse
@@ -37,6 +38,7 @@ def report_settings(
     now: Callable[[], Any] | None = None,
     path: str | None = "/health/configuration",
     every: float = EVERY,
+    warn: bool = True,
 ) -> None:
     """Have every process that serves an application report the settings that it really uses, and show what all report.
 
@@ -56,14 +58,18 @@ def report_settings(
             processes are compared with what one would get that is started now, and not only with each other.
         path: where that is served; None for nowhere.
         every: seconds between two words of a process.
+        warn: whether a process logs, once it holds its settings, in what the processes disagree.
     """
     inner = app.router.lifespan_context
 
     @asynccontextmanager
     async def lifespan(served: Any) -> AsyncIterator[Any]:
         async with inner(served) as state:
-            reporter = Reporter(source, Identity(name, Role.API, every, version), redis_url or find_redis(source))
-            pulse = Pulse(reporter.beat, EventLoop(asyncio.get_running_loop()), every)
+            url = redis_url or find_redis(source)
+            reporter = Reporter(source, Identity(name, Role.API, every, version), url)
+            pulse = Pulse(
+                WarnsOnce(reporter, url) if warn else reporter.beat, EventLoop(asyncio.get_running_loop()), every
+            )
             pulse.start()
             try:
                 yield state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from runbooks.drift.report import Report, Role
@@ -26,6 +27,22 @@ def still_there(reports: Iterable[Report]) -> list[Report]:
         return not report.silent or not (_is_replaced(report, main) or has_ended(report))
 
     return [report for report in reports if remains(report)]
+
+
+def to_stay(reports: Iterable[Report]) -> list[Report]:
+    """The reports of processes that run and go on running: none that leaves, has ended or is replaced by this one.
+
+    A silent process of another machine may be one that has ended, such as the container that this one came after.
+    """
+    reports = list(reports)
+    replaced = os.environ.get(REPLACES)
+    going = {(report.machine, report.pid) for report in reports if report.leaving or report.id == replaced}
+    return [
+        report
+        for report in reports
+        if not {(report.machine, report.pid), (report.machine, report.parent)} & going
+        and not (has_ended(report) or (report.silent and report.machine != machine()))
+    ]
 
 
 def has_ended(report: Report) -> bool:

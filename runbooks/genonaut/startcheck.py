@@ -20,7 +20,7 @@ from runbooks.drift import look_at
 from runbooks.drift.atonce import Asked
 from runbooks.drift.comfy import Answerer, is_local, look_at_url
 from runbooks.drift.holdings import text_of
-from runbooks.drift.presence import REPLACES, has_ended
+from runbooks.drift.presence import to_stay
 from runbooks.drift.report import Report
 from runbooks.drift.reports import ReportsUnavailableError
 from runbooks.drift.showing import shown
@@ -214,18 +214,12 @@ def _warn(problems: Iterable[Problem]) -> None:
 
 
 def _running_others(reports: list[Report]) -> list[Report]:
-    """Without this process, what it has replaced or replaces, and what is about to leave.
-
-    A silent process of another machine may be one that has ended, such as the container that this one came after.
-    """
-    replaced = os.environ.get(REPLACES)
-    leaving = {(report.machine, report.pid) for report in reports if report.leaving or report.id == replaced}
-    gone = leaving | {(machine(), os.getpid())}
+    """Without this process and its children."""
+    here = (machine(), os.getpid())
     return [
         report
-        for report in reports
-        if not {(report.machine, report.pid), (report.machine, report.parent)} & gone
-        and not (has_ended(report) or (report.silent and report.machine != machine()))
+        for report in to_stay(reports)
+        if here not in ((report.machine, report.pid), (report.machine, report.parent))
     ]
 
 

@@ -11,7 +11,9 @@ import httpx
 import psutil
 import pytest
 
+from runbooks.drift.health import PAGE
 from runbooks.drift.report import Report, Role
+from runbooks.drift.reporter import Identity, Reporter
 from tests.adopt.shop_processes import GREETING, NEW, OLD, PASSWORD, Shop
 from tests.support.waiting import wait_until
 
@@ -150,6 +152,10 @@ def test_a_worker_that_is_stopped_says_goodbye(shop: Shop, main: int) -> None:
     assert shop.done(job)
 
 
+def warnings_in(log: str) -> list[str]:
+    return [line for line in log.splitlines() if "WARNING" in line and "Configuration: " in line]
+
+
 @pytest.mark.parametrize("pool", ["threads", "solo"])
 def test_a_busy_worker_of_another_pool_goes_on_speaking_and_a_stopped_one_does_not(
     open_shop: Callable[..., Shop], pool: str
@@ -159,12 +165,21 @@ def test_a_busy_worker_of_another_pool_goes_on_speaking_and_a_stopped_one_does_n
     (report,) = shop.wait_for(lambda reports: len(reports) == 1, "no report")
     assert (report.role, report.pid, report.pool) == (Role.MAIN, main, pool)
 
+    stranger = Reporter({"warehouse_url": NEW}, Identity("shop", Role.API, every=60), shop.redis_url)
+    assert stranger.beat()
     job = shop.send(2.0)
     deadline = time.monotonic() + 1.8
     while time.monotonic() < deadline:
-        assert not shop.reports()[0].silent, "a job is no reason to be silent"
+        assert not shop.reports(Role.MAIN)[0].silent, "a job is no reason to be silent"
     shop.done(job)
-    shop.wait_for(lambda reports: url_of(reports[0]) == OLD, "what the job has read is not reported")
+    shop.wait_for(lambda reports: url_of(reports[-1]) == OLD, "what the job has read is not reported")
+    told = wait_until(lambda: warnings_in(shop.log("w.log")), 10, "it does not say that another one disagrees")
+    assert len(told) == 1
+    assert NEW in told[0]
+    assert f"worker main {main}" in told[0]
+    assert f"{OLD} (shop.env:1)" in told[0]
+    assert told[0].endswith(PAGE)
+    stranger.leave()
 
     psutil.Process(main).suspend()
     shop.wait_for(lambda reports: reports[0].silent, "a stopped worker speaks")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,12 @@ import pytest
 from fastapi import FastAPI
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from runbooks.drift import reporter
 from runbooks.drift.fastapi import report_settings
+from runbooks.drift.health import PAGE
+from runbooks.drift.report import Role
+from runbooks.drift.reporter import Identity, Reporter
+from runbooks.drift.reports import read_reports
 from tests.adopt.broker import Broker
 
 OLD, NEW = "http://localhost:8000", "http://localhost:8189"
@@ -89,3 +95,34 @@ def test_with_now_a_lone_process_is_compared_with_what_a_new_one_would_get(
     assert (last["settings"]["url"]["origin"], last["loaded"]) == ("shop.env:1", process["loaded"]), (
         "lines move in the file, and the process holds what it has loaded then"
     )
+
+
+@pytest.mark.parametrize(("leaving", "warn", "told"), [(False, True, 1), (True, True, 0), (False, False, 0)])
+def test_a_process_warns_once_of_another_that_holds_something_else_and_is_to_stay(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, leaving: bool, warn: bool, told: int
+) -> None:
+    broker = Broker(tmp_path)
+    old = Reporter({"url": OLD}, Identity("shop", Role.MAIN, every=60, leaving=leaving), broker.url())
+    old._id, old._pid = "elsewhere", 4_194_305
+    app = FastAPI()
+    report_settings(app, {"url": NEW}, name="shop", redis_url=broker.url(), every=0.1, warn=warn)
+
+    async def live_for_a_few_beats() -> None:
+        async with app.router.lifespan_context(app):
+            beats: set[object] = set()
+            while len(beats) < 4:
+                beats |= {report.last_word for report in read_reports(broker.url(), "shop") if report.role is Role.API}
+                await asyncio.sleep(0.02)
+
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reporter, "machine", lambda: "elsewhere")
+            assert old.beat()
+        asyncio.run(asyncio.wait_for(live_for_a_few_beats(), 20))
+    finally:
+        broker.stop()
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == told
+    for warning in warnings:
+        for word in ("worker main 4194305", f"api {os.getpid()}", OLD, NEW, "url=", PAGE):
+            assert word in warning

@@ -70,7 +70,9 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
     if settings is not None:
         app.state.live = make_live(app)
         app.include_router(status_router)
-        report_settings(app, settings_in_use, name=NAME, redis_url=settings.broker_url, version=VERSION, path=None)
+        report_settings(
+            app, settings_in_use, name=NAME, redis_url=settings.broker_url, version=VERSION, path=None, warn=False
+        )
     if reloader() is not None:
         app.add_middleware(LookAtTheFiles)
     app.add_exception_handler(RequestValidationError, _request_refused)

@@ -56,7 +56,7 @@ def _make_celery_app() -> Celery:
         broker_transport_options={"visibility_timeout": 3600},
     )
     prepare_at_start()
-    report_settings(app, settings_in_use, version=VERSION)
+    report_settings(app, settings_in_use, version=VERSION, warn=False)
     sys.stdout.write(f"[Celery Worker] ComfyUI URL: {redact_text(settings.comfyui_url)}\n")
     sys.stdout.flush()
     return app
