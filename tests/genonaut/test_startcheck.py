@@ -224,6 +224,7 @@ def test_a_broker_and_a_comfyui_that_hang_delay_a_start_by_less_than_a_second(
     strict: str,
 ) -> None:
     monkeypatch.setenv("STRICT_CONFIG", strict)
+    before = set(threading.enumerate())
     with silent() as address:
         values = {"comfyui-url": f"http://{address}", "redis-url": f"redis://{address}/0"}
         (root / "config" / "local-demo.json").write_text(json.dumps(values))
@@ -235,6 +236,9 @@ def test_a_broker_and_a_comfyui_that_hang_delay_a_start_by_less_than_a_second(
             check_at_start(settings(root))
         assert time.perf_counter() - began < 1.0
         assert caplog.text == ""
+    # Who still waits must not outlive the test's folder and environment.
+    for waiting in set(threading.enumerate()) - before:
+        waiting.join(10)
 
 
 COMMANDS = {
