@@ -84,15 +84,18 @@ def of_presence(found: Found, commands: Commands) -> Iterator[Finding]:
                 commands.start(),
                 evidence=f"not meant: {others}" if others else "no process of this machine is one",
             )
-    if len(found.workers) > 1:
-        pids = ", ".join(str(worker.pid) for worker in found.workers)
+    # Whoever gives each of several workers a node name of its own, means it.
+    names = [worker.command.node for worker in found.workers]
+    doubles = [worker for worker in found.workers if names.count(worker.command.node) > 1]
+    if doubles:
+        pids = ", ".join(str(worker.pid) for worker in doubles)
         yield Finding(
             kinds.WORKER_DOUBLE,
-            f"{len(found.workers)} workers of {found.env_target} share the jobs: pids {pids}.",
+            f"{len(doubles)} workers of {found.env_target} share the jobs: pids {pids}.",
             f"pids {pids}",
             commands.restart("--all"),
-            since=found.workers[1].process.started,
-            pid=found.workers[-1].pid,
+            since=doubles[1].process.started,
+            pid=doubles[-1].pid,
         )
     for worker in found.workers:
         yield from _of_state(worker, commands, alone=len(found.workers) == 1)

@@ -101,10 +101,13 @@ def hang_the_mock(lab: Lab) -> None:
 
 
 def stop_the_broker(lab: Lab) -> None:
-    """Stop the embedded broker."""
+    """Stop the embedded broker, while a job runs."""
     pid = lab.state.service("broker").pid
     if pid is None:
         raise UserError("The lab's broker is a server of its own.", "Unset REDIS_URL and CELERY_BROKER_URL.")
+    target = Target.from_environment(lab.environment())
+    job = target.create_job().id
+    _wait(lambda: target.get_job(job).status == "running", "a running job")
     process = psutil.Process(pid)
     process.send_signal(signal.SIGTERM)
     process.wait(_PATIENCE)
@@ -138,7 +141,7 @@ TROUBLES: Mapping[str, Trouble] = {
     "orphan": Trouble(leave_an_orphan, "Two workers share the jobs: a stale orphan, and one that is as the files say."),
     "two-workers": Trouble(double_the_worker, "Two workers use the real ComfyUI, where nothing listens."),
     "hanging": Trouble(hang_the_mock, "The mock takes every request and answers none."),
-    "broker-down": Trouble(stop_the_broker, "The broker is down."),
+    "broker-down": Trouble(stop_the_broker, "The broker is down. It went while job 1 ran."),
 }
 """Each trouble by the name of its state."""
 

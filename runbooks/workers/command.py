@@ -33,6 +33,11 @@ class WorkerCommand:
         """The file given with ``--logfile``; None when the worker logs to its output."""
         return self.value_of("-f", "--logfile")
 
+    @property
+    def node(self) -> str:
+        """Its node name as it was given, or Celery's own; ``%h`` in it stands for the host."""
+        return self.value_of("-n", "--hostname") or "celery@%h"
+
     def value_of(self, short: str, long: str) -> str | None:
         """The value of an option of ``worker``, however it is written; None when it is not given."""
         return _value_of(self.options, short, long)

@@ -101,8 +101,7 @@ def _stop(worker: Worker, layers: Layers) -> Stop:
 
 
 def _may_share_name(worker: Worker, other: Worker) -> bool:
-    names = {one.command.value_of("-n", "--hostname") or "celery@%h" for one in (worker, other)}
-    return len(names) == 1 and other.broker in (worker.broker, None)
+    return worker.command.node == other.command.node and other.broker in (worker.broker, None)
 
 
 def _starts(workers: Sequence[Worker], layers: Layers, keep: Collection[str]) -> tuple[Start, ...]:

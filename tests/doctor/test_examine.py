@@ -129,6 +129,14 @@ def test_a_double_and_the_orphan_among_them_are_named(here: Installation) -> Non
     assert only(diagnosis, "worker-orphan").cure == f"kill -TERM {orphan.pid}"
 
 
+def test_several_workers_with_node_names_of_their_own_are_meant(here: Installation) -> None:
+    here.standin()
+    here.standin(argv=[*ARGV, "-n", "second@%h"])
+    assert ids(look(here)) == set()
+    here.standin(argv=[*ARGV, "--hostname=second@%h"])
+    assert only(look(here), "worker-double").what.startswith("2 workers of local-demo share the jobs")
+
+
 def test_a_worker_put_in_the_background_on_purpose_is_no_orphan(here: Installation) -> None:
     """It leads its own session, as one that the restart helper has started does."""
     worker = here.standin()

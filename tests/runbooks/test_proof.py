@@ -16,6 +16,7 @@ import pluggy
 import pytest
 
 import conftest
+from runbooks.lab.troubles import TROUBLES
 from runbooks.pages import Page, Result, Session, hookspecs, parse_page
 from runbooks.pages.pytest_collect import PageCollection
 
@@ -45,6 +46,13 @@ def test_a_runbook_has_the_canonical_sections_in_their_order(path: Path) -> None
     assert [section.title for section in page.sections if section.level == 2] == SECTIONS
     assert {"title", "description", "symptom", "services", "changes", "stack"} <= set(page.meta)
     assert page.title == page.meta["title"]
+
+
+@each_page
+def test_a_page_says_how_to_start_the_stack_with_its_trouble(path: Path) -> None:
+    page = read(path)
+    state = str(page.meta["stack"])
+    assert (f"`.venv/bin/runbooks up --state {state}`" in page.text) == (state in TROUBLES)
 
 
 @each_page
