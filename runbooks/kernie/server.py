@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from runbooks.kernie.accesslog import UvicornAccessLogger
+from runbooks.kernie.accesslog import SWITCHING_PROTOCOLS, UvicornAccessLogger
 from runbooks.kernie.answers import BODY, empty, json_answer
 from runbooks.kernie.faults import Fault
 from runbooks.kernie.mock import MAX_UPLOAD, MOCK, Mock
@@ -73,20 +73,22 @@ async def journalled(request: web.Request, handler: Handler) -> web.StreamRespon
     """Note what arrived, and let it meet the faults that are switched on."""
     refused = refusal(request)
     if request.path.startswith("/kernie/"):
-        return refused or await handler(request)
+        return await handler(request) if refused is None else refused
     mock, started, status = request.app[MOCK], time.monotonic(), 500
     BODY.set(None)
     try:
         fault = mock.faults.for_request(request.method, request.path) if mock.faults.active else None
-        answer = await struck(fault, request) if fault is not None else None
-        response = answer or refused or await handler(request)
+        wanted = await struck(fault, request) if fault is not None else None
+        answer = refused if wanted is None else wanted
+        response = await handler(request) if answer is None else answer
         status = response.status
     except web.HTTPException as answer:
         status = answer.status
         raise
     finally:
         seconds = time.monotonic() - started
-        mock.journal.note(request.method, request.path, request.query_string, BODY.get(), status, seconds)
+        if status != SWITCHING_PROTOCOLS:
+            mock.journal.note(request.method, request.path, request.query_string, BODY.get(), status, seconds)
     return response
 
 

@@ -156,6 +156,20 @@ def test_the_journal_holds_what_arrived_and_can_be_filtered_and_emptied(kernie: 
     assert kernie.requests() == []
 
 
+def test_the_journal_shows_a_websocket_while_it_is_open_and_only_once(kernie: RunningMock) -> None:
+    async def connect() -> list[dict[str, Any]]:
+        async with aiohttp.ClientSession() as session, session.ws_connect(kernie.url + "/ws?clientId=me") as socket:
+            await socket.receive_json(timeout=5)
+            async with session.get(kernie.url + "/kernie/requests?path=/ws") as answer:
+                found: list[dict[str, Any]] = (await answer.json())["requests"]
+                return found
+
+    (opened,) = asyncio.run(connect())
+    assert (opened["status"], opened["query"]) == (101, "clientId=me")
+    wait_until(lambda: len(kernie.mock.sessions) == 0, 5, "the socket to be closed")
+    assert kernie.requests("path=/ws") == [opened]
+
+
 def test_a_reset_leaves_nothing_but_files(kernie: RunningMock) -> None:
     run_well(kernie, text_to_image())
     kernie.fault("slow", seconds=60, path="/never")

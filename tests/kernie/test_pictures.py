@@ -207,3 +207,33 @@ def test_img2img_depends_on_the_picture_it_starts_from(shared: RunningMock) -> N
             return picture.tobytes()
 
     assert from_colour(1) != from_colour(2)
+
+
+@pytest.mark.parametrize(("tapered", "white"), [(True, 13), (False, 25)])
+def test_a_mask_grows_with_slanted_corners_or_square_ones(tapered: bool, white: int, shared: RunningMock) -> None:
+    shape = {"width": 9, "height": 9}
+    prompt = {
+        "black": node("SolidMask", value=0.0, **shape),
+        "dot": node("SolidMask", value=1.0, width=1, height=1),
+        "one": node("MaskComposite", destination=["black", 0], source=["dot", 0], x=4, y=4, operation="or"),
+        "grown": node("GrowMask", mask=["one", 0], expand=2, tapered_corners=tapered),
+        "image": node("MaskToImage", mask=["grown", 0]),
+        "save": node("SaveImage", filename_prefix="grown", images=["image", 0]),
+    }
+    with Image.open(saved(shared, run_well(shared, prompt))[0]) as picture:
+        assert picture.histogram()[255] == white  # of the first channel
+
+
+@pytest.mark.parametrize(
+    ("operation", "level"), [("and", 0), ("or", 255), ("xor", 255), ("multiply", 61), ("add", 255)]
+)
+def test_masks_are_combined_as_on_the_real_server(operation: str, level: int, shared: RunningMock) -> None:
+    prompt = {
+        "dark": node("SolidMask", value=0.3, width=4, height=4),
+        "light": node("SolidMask", value=0.8, width=4, height=4),
+        "both": node("MaskComposite", destination=["dark", 0], source=["light", 0], x=0, y=0, operation=operation),
+        "image": node("MaskToImage", mask=["both", 0]),
+        "save": node("SaveImage", filename_prefix="combined", images=["image", 0]),
+    }
+    with Image.open(saved(shared, run_well(shared, prompt))[0]) as picture:
+        assert abs(picture.tobytes()[0] - level) <= 1

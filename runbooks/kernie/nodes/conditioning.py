@@ -246,22 +246,38 @@ async def apply_controlnet(
     return (conditioning.noting(f"{control_net.name} {image.fingerprint()} {strength}"),)
 
 
-@NODES.node(
-    "ControlNetApplyAdvanced",
-    display_name="Apply ControlNet",
-    category=CONTROLNET,
-    required={
-        "positive": link("CONDITIONING"),
-        "negative": link("CONDITIONING"),
-        "control_net": link("CONTROL_NET"),
+def _controlled(*more: str) -> dict[str, Input]:
+    """What a ControlNet takes that steers both sides; `more` come before the picture."""
+    links = ("positive", "CONDITIONING"), ("negative", "CONDITIONING"), ("control_net", "CONTROL_NET")
+    return {
+        **{name: link(type_) for name, type_ in links},
+        **{type_.lower(): link(type_) for type_ in more},
         "image": link("IMAGE"),
         "strength": _strength(),
         "start_percent": FLOAT(0.0, 0.0, 1.0, 0.001),
         "end_percent": FLOAT(1.0, 0.0, 1.0, 0.001),
-    },
+    }
+
+
+BOTH = {"outputs": ("CONDITIONING", "CONDITIONING"), "output_names": ("positive", "negative")}
+
+
+@NODES.node(
+    "ControlNetApplySD3",
+    display_name="Apply Controlnet with VAE",
+    category=CONTROLNET,
+    module="comfy_extras.nodes_sd3",
+    deprecated=True,
+    required=modern(_controlled("VAE")),
+    **BOTH,
+)
+@NODES.node(
+    "ControlNetApplyAdvanced",
+    display_name="Apply ControlNet",
+    category=CONTROLNET,
+    required=_controlled(),
     optional={"vae": link("VAE")},
-    outputs=("CONDITIONING", "CONDITIONING"),
-    output_names=("positive", "negative"),
+    **BOTH,
 )
 async def apply_controlnet_to_both(
     run: NodeRun, positive: Conditioning, negative: Conditioning, control_net: Model, image: Pictures, **how: Any

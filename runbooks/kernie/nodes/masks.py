@@ -90,15 +90,37 @@ async def crop(run: NodeRun, mask: Pictures, x: int, y: int, width: int, height:
     tapered_corners=BOOLEAN(default=True, advanced=True),
 )
 async def grow(run: NodeRun, mask: Pictures, expand: int, tapered_corners: bool) -> tuple[Pictures]:
-    return (await run.in_thread(_grown, mask, expand),)
+    return (await run.in_thread(_grown, mask, expand, tapered_corners),)
 
 
-def _grown(mask: Pictures, expand: int) -> Pictures:
+def _grown(mask: Pictures, expand: int, tapered: bool) -> Pictures:
     """Grown or shrunk by some pixels; more than the picture has change nothing more."""
-    grow = ImageFilter.MaxFilter(3) if expand > 0 else ImageFilter.MinFilter(3)
+    grow = (_towards_cross if tapered else _towards_square)(expand > 0)
     for _ in range(min(abs(expand), max(mask.size))):
-        mask = mask.mapped(lambda frame: frame.filter(grow))
+        mask = mask.mapped(grow)
     return mask
+
+
+def _towards_square(larger: bool) -> Callable[[Image.Image], Image.Image]:
+    """One pixel further in all eight directions."""
+    around = ImageFilter.MaxFilter(3) if larger else ImageFilter.MinFilter(3)
+    return lambda frame: frame.filter(around)
+
+
+def _towards_cross(larger: bool) -> Callable[[Image.Image], Image.Image]:
+    """One pixel further up, down, left and right: corners become slanted."""
+    chosen = ImageChops.lighter if larger else ImageChops.darker
+
+    def grow(frame: Image.Image) -> Image.Image:
+        result = frame
+        for place in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            # Beyond the edge there is nothing that would make the mask larger or smaller.
+            moved = Image.new("L", frame.size, 0 if larger else WHITE)
+            moved.paste(frame, place)
+            result = chosen(result, moved)
+        return result
+
+    return grow
 
 
 @_mask_node(
@@ -134,6 +156,22 @@ async def threshold(run: NodeRun, mask: Pictures, value: float) -> tuple[Picture
     return (mask.mapped(lambda frame: frame.point(table)),)
 
 
+COMBINED = {
+    "multiply": ImageChops.multiply,
+    "add": ImageChops.add,
+    "subtract": ImageChops.subtract,
+    "and": ImageChops.darker,
+    "or": ImageChops.lighter,
+    "xor": ImageChops.difference,
+}
+LOGICAL = ("and", "or", "xor")
+
+
+def _decided(mask: Image.Image) -> Image.Image:
+    """Black or white, whichever is nearer."""
+    return mask.point([WHITE if level > WHITE / 2 else 0 for level in range(WHITE + 1)])
+
+
 @_mask_node(
     "MaskComposite",
     "Combine Masks",
@@ -142,27 +180,22 @@ async def threshold(run: NodeRun, mask: Pictures, value: float) -> tuple[Picture
     source=link("MASK"),
     x=position(),
     y=position(),
-    operation=choice("multiply", "add", "subtract", "and", "or", "xor"),
+    operation=choice(*COMBINED),
 )
 async def combine(
     run: NodeRun, destination: Pictures, source: Pictures, x: int, y: int, operation: str
 ) -> tuple[Pictures]:
-    combined = {
-        "multiply": ImageChops.multiply,
-        "add": ImageChops.add,
-        "subtract": ImageChops.subtract,
-        "and": ImageChops.darker,
-        "or": ImageChops.lighter,
-        "xor": ImageChops.difference,
-    }[operation]
+    combined = COMBINED[operation]
 
     def changed(frame: Image.Image) -> Image.Image:
         right, bottom = min(x + source.size[0], frame.size[0]), min(y + source.size[1], frame.size[1])
         if right <= x or bottom <= y:
             return frame
         result = frame.copy()
-        part = source.frames[0].crop((0, 0, right - x, bottom - y))
-        result.paste(combined(frame.crop((x, y, right, bottom)), part), (x, y))
+        below, above = frame.crop((x, y, right, bottom)), source.frames[0].crop((0, 0, right - x, bottom - y))
+        if operation in LOGICAL:
+            below, above = _decided(below), _decided(above)
+        result.paste(combined(below, above), (x, y))
         return result
 
     return (destination.mapped(changed),)

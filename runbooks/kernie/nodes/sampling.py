@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runbooks.kernie.frames import Preview
 from runbooks.kernie.nodes.inputs import BOOLEAN, FLOAT, INT, Input, choice, link, modern, seed
@@ -246,6 +246,30 @@ async def cfg_guider(
     run: NodeRun, model: Model, positive: Conditioning, negative: Conditioning, cfg: float
 ) -> tuple[Guider]:
     return (Guider(model, positive, negative, f"cfg {cfg}"),)
+
+
+@NODES.node(
+    "DualCFGGuider",
+    display_name="Dual CFG Guider",
+    category="model/sampling/guiders",
+    module=MODULE,
+    required=modern(
+        {
+            "model": link("MODEL"),
+            "cond1": link("CONDITIONING"),
+            "cond2": link("CONDITIONING"),
+            "negative": link("CONDITIONING"),
+            "cfg_conds": _cfg(),
+            "cfg_cond2_negative": _cfg(),
+            "style": choice("regular", "nested"),
+        }
+    ),
+    outputs=("GUIDER",),
+)
+async def dual_cfg_guider(
+    run: NodeRun, model: Model, cond1: Conditioning, cond2: Conditioning, negative: Conditioning, **how: Any
+) -> tuple[Guider]:
+    return (Guider(model, cond1.joined(cond2, "dual"), negative, f"dual {how}"),)
 
 
 @NODES.node(

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from runbooks.kernie.accesslog import peer, write_line
+from runbooks.kernie.accesslog import SWITCHING_PROTOCOLS, peer, write_line
 from runbooks.kernie.answers import mock_of
 from runbooks.kernie.mock import Mock
 from runbooks.kernie.websocket import Session
@@ -24,6 +24,8 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
     await socket.prepare(request)
     if mock.options.log:
         write_line(f'INFO:     {peer(request)} - "WebSocket {request.raw_path}" [accepted]')
+    # At once: who looks while the socket is open wants to see it. The middleware leaves sockets out.
+    mock.journal.note(request.method, request.path, request.query_string, None, SWITCHING_PROTOCOLS, 0.0)
     session = Session(request.query.get("clientId") or uuid.uuid4().hex, socket)
     mock.sessions.add(session)
     try:
