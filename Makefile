@@ -57,7 +57,8 @@ reference: setup ## Write the generated reference pages anew
 	@$(BIN)/python docs/_gen/outline.py
 	@$(BIN)/python docs/_gen/kernie.py
 
-picture: setup ## Take the README's picture of the site anew (needs Chromium)
+picture: setup ## Take the pictures of the site and of a terminal anew (needs Chromium)
+	@$(BIN)/python docs/_gen/terminal.py
 	@$(BIN)/python docs/_gen/screenshot.py
 
 lint: setup ## Check style and types

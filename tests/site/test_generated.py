@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from runbooks.drift.findings import CATALOGUE
 from runbooks.settings import Settings
 
 GEN = Path(__file__).resolve().parents[2] / "docs" / "_gen"
@@ -57,6 +58,11 @@ def test_a_page_with_a_script_of_its_own_is_current(script: str) -> None:
 def test_what_is_made_from_the_navigation_is_current() -> None:
     for path, make in load("outline").generated().items():
         assert path.read_text(encoding="utf-8") == make(), f"{path}: run: make reference"
+
+
+def test_the_picture_of_the_terminal_shows_the_verdict_as_the_doctor_words_it() -> None:
+    picture = (GEN.parent / "_diagrams" / "doctor.svg").read_text(encoding="utf-8")
+    assert CATALOGUE["worker-stale"].title.replace(" ", "\u00a0") in picture, "run: make picture"
 
 
 def test_every_message_of_the_software_has_a_cause_and_a_cure_in_the_error_index(errors: ModuleType) -> None:
