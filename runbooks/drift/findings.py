@@ -316,6 +316,14 @@ PROCESS_SILENT = _kind(
     cure="Ask the operating system: `runbooks doctor`.",
     page="runbooks/read-the-status-page.md",
 )
+REPORT_INCOMPLETE = _kind(
+    "report-incomplete",
+    Severity.UNKNOWN,
+    "A report cannot be read, or is not whole",
+    why="A process, or what it holds, may be missing here. It may run another version of this software.",
+    cure="Ask the operating system: `runbooks doctor`.",
+    page="runbooks/read-the-status-page.md",
+)
 API_DIFFERS = _kind(
     "api-differs",
     Severity.NOTE,

@@ -177,7 +177,7 @@ def _in_short(found: Sequence[Finding], jobs: _Jobs, there: Look | None) -> str:
     if jobs.error is not None:
         titles.insert(0, "The job store does not answer")
     if titles:
-        return f"{'; '.join(titles)}."
+        return f"{'. '.join(titles)}."
     answers = "ComfyUI answers" if there is not None else "ComfyUI has not been heard of yet"
     return f"Every process uses what the files say, and {answers}."
 

@@ -103,9 +103,7 @@ def _of_processes(view: View, cures: Cures) -> Iterator[Finding]:
     yield from _of_problems(view)
     if view.unreadable:
         what = f"Reports in the broker that cannot be read: {view.unreadable}. A process may be missing here."
-        yield Finding(
-            kinds.HOLDING_UNKNOWN, what, "broker", "Ask the operating system: `runbooks doctor`.", Certainty.UNKNOWN
-        )
+        yield Finding(kinds.REPORT_INCOMPLETE, what, "broker", kinds.REPORT_INCOMPLETE.cure, Certainty.UNKNOWN)
 
 
 def _of_drift(drift: Drift, cures: Cures) -> Finding | None:
@@ -165,7 +163,7 @@ def _kind_of_problem(told: str, reports: Iterable[Report]) -> Kind:
         return kinds.API_SHADOWED if is_api else kinds.WORKER_SHADOWED
     if told.endswith(NEEDS_RESTART):
         return kinds.API_STALE if is_api else kinds.WORKER_STALE
-    return kinds.HOLDING_UNKNOWN
+    return kinds.REPORT_INCOMPLETE
 
 
 def _of_silence(report: Report, view: View) -> Iterator[Finding]:
