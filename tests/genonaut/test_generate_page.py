@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,22 @@ def test_a_job_says_how_many_are_before_it(api: httpx.Client, store: JobStore) -
     assert "2 jobs are before it" in api.get(f"/?job={jobs[-1].id}").text
     store.change(jobs[0].id, status="cancelled")
     assert "1 job is before it" in api.get(f"/jobs/{jobs[-1].id}/panel").text
+
+
+def test_a_job_that_does_not_end_leads_to_the_page_that_says_why(api: httpx.Client, store: JobStore) -> None:
+    long_ago = utc_now() - timedelta(minutes=5)
+    job = new_job(store)
+    assert "more than a minute" not in api.get(f"/?job={job.id}").text
+    store.change(job.id, created_at=long_ago)
+    waiting = api.get(f"/?job={job.id}").text
+    assert "No worker has taken it for more than a minute." in waiting
+    assert "/troubleshooting/#a-job-stays-pending" in waiting
+    store.change(job.id, status="running", started_at=utc_now())
+    assert "more than a minute" not in api.get(f"/?job={job.id}").text
+    store.change(job.id, started_at=long_ago)
+    assert "/runbooks/job-stuck-in-running/" in api.get(f"/jobs/{job.id}/panel").text
+    store.change(job.id, status="a status of later versions")
+    assert "Nothing more is known of it." in api.get(f"/?job={job.id}").text
 
 
 def test_no_worker_is_told_in_words_and_what_was_typed_stays(

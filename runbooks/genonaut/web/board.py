@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,12 @@ from runbooks.drift.report import Report, Role
 from runbooks.drift.showing import shown
 from runbooks.genonaut.health import SHOWN, FilesNow, FilesWord, uses, with_comfyui
 from runbooks.genonaut.store import JobStore
-from runbooks.genonaut.tables import JobLine
+from runbooks.genonaut.tables import JobLine, utc_now
 from runbooks.genonaut.web.comfy import Look, Looker
 from runbooks.genonaut.web.findings import Cures, findings_of
 from runbooks.genonaut.web.sitelink import site_link
 from runbooks.genonaut.web.waiting import Broker, Waiting
-from runbooks.genonaut.web.words import Now, explain
+from runbooks.genonaut.web.words import LONG, TAKES_LONG, Now, explain
 from runbooks.settings import Settings
 
 JOBS = 10
@@ -114,10 +114,11 @@ def job_values(job: JobLine, now: Now) -> dict[str, Any]:
         job: the job.
         now: what is known now.
     """
-    told = None
-    if job.status in ("failed", "cancelled"):
-        why = explain(job.error_message, now)
-        told = {"what": why.what, "do": why.do, "detail": why.detail, "page": why.page, "url": site_link(why.page)}
+    why = explain(job.error_message, now) if job.status in ("failed", "cancelled") else None
+    since = job.started_at if job.status == "running" and job.started_at else job.created_at
+    if why is None and (utc_now() - since).total_seconds() > LONG:
+        why = TAKES_LONG.get(job.status)
+    told = asdict(why) | {"url": site_link(why.page)} if why else None
     prompt = redact_text(" ".join(job.prompt.split()))
     return {
         "id": job.id,
@@ -126,7 +127,7 @@ def job_values(job: JobLine, now: Now) -> dict[str, Any]:
         "created": _of_store(job.created_at),
         "started": _of_store(job.started_at),
         "ended": _of_store(job.completed_at),
-        "error": told,
+        "told": told,
     }
 
 

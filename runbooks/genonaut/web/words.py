@@ -15,6 +15,7 @@ STORE_PAGE = "troubleshooting.md#503-the-job-store-does-not-answer"
 BROKER_PAGE = "runbooks/redis-is-down.md"
 SLOW_PAGE = "runbooks/mock-is-slow-or-hangs.md"
 STUCK_PAGE = "runbooks/job-stuck-in-running.md"
+PENDING_PAGE = "troubleshooting.md#a-job-stays-pending"
 LONGEST = 400
 """Characters of an error that are quoted."""
 
@@ -53,6 +54,16 @@ STORE_DOWN = Told(
     "Nothing can be stored or looked up until it does. Check that the database of DATABASE_URL runs.",
     STORE_PAGE,
 )
+
+LONG = 60.0
+"""Seconds after which it is worth a look why a job has not ended."""
+TAKES_LONG = {
+    "pending": Told("No worker has taken it for more than a minute.", "See why.", PENDING_PAGE),
+    "running": Told(
+        "It has been running for more than a minute.", "A slow ComfyUI may need that; else see why.", STUCK_PAGE
+    ),
+}
+"""What to say of a job that has not ended after ``LONG`` seconds, by its status."""
 
 
 def fit_to_show(text: str) -> str:
