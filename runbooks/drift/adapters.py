@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from runbooks.drift.origins import Origins
 from runbooks.drift.showing import text_of
+from runbooks.errors import UserError
 
 MOST = 300
 """Settings of one process that are reported."""
@@ -60,6 +61,19 @@ _CONTAINERS = (Mapping, list, tuple, set, frozenset)
 
 Source: TypeAlias = Callable[[], Any] | object
 """What settings are read from: the settings themselves, or the function that the application gets them with."""
+
+
+def check_source(source: Source) -> None:
+    """Refuse what would say what the files say now, and not what the process holds.
+
+    Raises:
+        UserError: it is the class of pydantic settings.
+    """
+    if isinstance(source, type) and issubclass(source, BaseModel):
+        raise UserError(
+            f"{source.__name__} is a class, and each call of it reads the settings anew.",
+            "Give report_settings the function that the application gets its settings with, or the settings.",
+        )
 
 
 def look(source: Source) -> Snapshot | None:

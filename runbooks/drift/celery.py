@@ -18,7 +18,7 @@ from typing import Any
 
 from celery import Celery, bootsteps, signals
 
-from runbooks.drift.adapters import Source
+from runbooks.drift.adapters import Source, check_source
 from runbooks.drift.atstart import WarnsOnce
 from runbooks.drift.pulse import MainThread, Pulse
 from runbooks.drift.report import Role
@@ -54,7 +54,11 @@ def report_settings(
         version: of the application.
         every: seconds between two words of a process.
         warn: whether a worker logs, once it holds its settings, in what the processes disagree.
+
+    Raises:
+        UserError: the source is the class of pydantic settings.
     """
+    check_source(source)
     _Worker(app, source, redis_url, Identity(name or app.main or "celery", Role.MAIN, every, version), warn=warn)
     # Only Celery's own command line has loaded this by now; its ``inspect`` sends no command that it does not know.
     if "celery.worker.control" in sys.modules:

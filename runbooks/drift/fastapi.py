@@ -17,7 +17,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from pydantic_core import to_json
 
-from runbooks.drift.adapters import Held, Source, look
+from runbooks.drift.adapters import Held, Source, check_source, look
 from runbooks.drift.atstart import WarnsOnce
 from runbooks.drift.health import Status, View, Watch
 from runbooks.drift.healthjson import MEDIA_TYPE, checks_of, health_json, status_code, wants_health_json, worst
@@ -59,7 +59,11 @@ def report_settings(
         path: where that is served; None for nowhere.
         every: seconds between two words of a process.
         warn: whether a process logs, once it holds its settings, in what the processes disagree.
+
+    Raises:
+        UserError: the source is the class of pydantic settings.
     """
+    check_source(source)
     inner = app.router.lifespan_context
 
     @asynccontextmanager

@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
+from celery import Celery
+from fastapi import FastAPI
 from pydantic import AliasChoices, BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runbooks.drift.adapters import Held, Snapshot, look
+from runbooks.drift.celery import report_settings as adopt_in_celery
+from runbooks.drift.fastapi import report_settings as adopt_in_fastapi
+from runbooks.errors import UserError
 
 
 def held(source: Any) -> dict[str, tuple[str, str | None]]:
@@ -120,6 +125,12 @@ def test_values_of_pydantic_settings_have_their_variable_their_line_their_file_o
     }
     Path(".env.prod").write_text("not a line\n")
     assert held(Shop(_env_file=None))["timeout"] == ("30.0", "default")
+
+
+@pytest.mark.parametrize("adopt", [adopt_in_celery, adopt_in_fastapi])
+def test_a_class_that_reads_anew_is_refused_as_a_source(adopt: Callable[..., None]) -> None:
+    with pytest.raises(UserError, match="Shop is a class, and each call of it reads the settings anew"):
+        adopt(FastAPI() if adopt is adopt_in_fastapi else Celery("shop"), Shop, name="shop")
 
 
 def test_a_pydantic_model_that_reads_nothing_by_itself_has_no_origins_but_defaults() -> None:

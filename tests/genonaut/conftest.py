@@ -89,11 +89,14 @@ def served(app: FastAPI) -> Iterator[httpx.Client]:
         listener.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
-        wait_until(lambda: server.started, 10, "the API did not start")
-        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", trust_env=False) as client:
-            yield client
-        server.should_exit = True
-        thread.join()
+        try:
+            wait_until(lambda: server.started, 10, "the API did not start")
+            with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", trust_env=False) as client:
+                yield client
+        finally:
+            # Also when the test fails: its process would wait for the thread for ever.
+            server.should_exit = True
+            thread.join()
 
 
 @pytest.fixture(scope="session")
