@@ -39,6 +39,13 @@ def test_every_link_leads_to_a_page_and_an_anchor_that_exist(site: Path, documen
     assert broken == []
 
 
+def test_a_colleague_can_be_sent_to_every_step_of_a_runbook(site: Path, documents: dict[Path, Document]) -> None:
+    for path in sorted((site / "runbooks").glob("*/index.html")):
+        steps = set(re.findall(r'<h3 id="(\d[^"]*)"', path.read_text(encoding="utf-8")))
+        linked = {link.removeprefix("#") for link in documents[path].links if link.startswith("#")}
+        assert steps <= linked, path
+
+
 def test_nothing_is_loaded_from_another_host(site: Path, documents: dict[Path, Document]) -> None:
     loaded = {f"{d.path.relative_to(site)}: {url}" for d in documents.values() for url in d.loads if is_external(url)}
     for sheet in site.rglob("*.css"):

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Route
 from pygments import formatters, highlight, lexers  # type: ignore[import-untyped]
 
 from tests.site.built import read_document
-from tests.support.browser import all_faults, open_page
+from tests.support.browser import DRAWN, all_faults, open_page
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -47,6 +47,62 @@ def test_a_visit_fetches_what_the_page_names_and_the_search_index_only_when_some
     page.wait_for_selector(".md-search-result__item")
     rest = set(fetched) - named - {"/"}
     assert {url.rpartition("/")[2].partition(".")[0] for url in rest} == {"search_index", "search"}
+
+
+# What can be operated and is shown; of a group of radio buttons, the keyboard reaches one, and arrows the others.
+CONTROLS = """() => {
+  const group = (one) => (one?.name && one.type === "radio" ? one.name : one);
+  const hidden = "[hidden], [tabindex='-1'], [aria-hidden='true']";
+  const shown = (one) => one.getClientRects().length > 0 && getComputedStyle(one).visibility !== "hidden";
+  const all = document.querySelectorAll("a[href], button, input, summary, label[for], [tabindex='0']");
+  window.reached = new Set();
+  window.group = group;
+  window.controls = [...all].filter((one) => shown(one) && !one.disabled && !one.closest(hidden));
+  addEventListener("focusin", ({ target }) => reached.add(group(target)));
+  return controls.length;
+}"""
+UNREACHED = """() => controls.filter((one) => {
+  const by = one.matches("label[for]") ? document.getElementById(one.htmlFor) : one;
+  return !reached.has(group(one)) && !reached.has(group(by)) && !by?.matches(".md-toggle");
+}).map((one) => one.outerHTML.slice(0, 160))"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_keyboard_reaches_all_that_can_be_operated(context: BrowserContext, site_url: str, width: int) -> None:
+    page, _ = open_page(context, site_url, "/runbooks/restart-the-worker/")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate(DRAWN)
+    for _ in range(page.evaluate(CONTROLS) + 20):
+        page.keyboard.press("Tab")
+    assert page.evaluate(UNREACHED) == []
+
+
+def test_a_missing_page_offers_a_search_for_its_words(context: BrowserContext, site_url: str) -> None:
+    page, _ = open_page(context, site_url, "/404.html")
+    page.evaluate("history.replaceState({}, '', '/runbooks/restart-the-queue.html')")
+    text = (Path(__file__).parents[2] / "docs" / "_theme" / "404.html").read_text(encoding="utf-8")
+    page.evaluate(text.partition("<script>")[2].partition("</script>")[0])
+    assert page.inner_text("#lost a") == "runbooks restart the queue"
+    assert page.get_attribute("#lost a", "href") == "?q=runbooks%20restart%20the%20queue"
+
+
+def test_an_address_that_moved_leads_on(context: BrowserContext, site_url: str) -> None:
+    page, _ = open_page(context, site_url, "/restart/#roll-back")
+    page.wait_for_url(f"{site_url}/runbooks/restart-the-worker/#roll-back")
+
+
+def test_a_printed_runbook_has_both_ways_of_a_step_and_nothing_to_click(context: BrowserContext, site_url: str) -> None:
+    page, _ = open_page(context, site_url, "/runbooks/restart-the-worker/")
+    page.emulate_media(media="print", color_scheme="dark")
+    blocks = page.locator(".tabbed-block")
+    assert blocks.filter(visible=True).count() == blocks.count() > 4
+    for gone in (".md-header", ".md-sidebar", ".md-code__nav", ".md-footer", ".headerlink"):
+        assert page.locator(gone).filter(visible=True).count() == 0, gone
+    assert page.evaluate("getComputedStyle(document.querySelector('pre > code')).whiteSpace") == "pre-wrap"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") in (
+        "rgb(255, 255, 255)",
+        "rgba(0, 0, 0, 0)",
+    )
 
 
 def test_copying_a_console_block_copies_the_commands_alone(context: BrowserContext, site_url: str) -> None:

@@ -83,7 +83,8 @@ def all_faults(page: Page, axe: str) -> list[str]:
     page.evaluate(axe)
     faults = []
     # The same page in other colours needs its colours looked at again, and nothing else.
-    for width, scheme, rules in ((1280, "light", RULES), (1280, "dark", COLOUR_RULES), (390, "dark", RULES)):
+    looks = ((1280, "light", RULES), (1280, "dark", COLOUR_RULES), (390, "dark", RULES), (390, "light", COLOUR_RULES))
+    for width, scheme, rules in looks:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
         page.evaluate(DRAWN)
