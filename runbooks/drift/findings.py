@@ -130,6 +130,14 @@ BROKER_REFUSED = _kind(
     cure="Correct user, password or database number of the URL.",
     page=REDIS,
 )
+STORE_DOWN = _kind(
+    "store-down",
+    Severity.PROBLEM,
+    "The job store does not answer",
+    why="No job can be stored or looked up, and the worker cannot say what became of one.",
+    cure="Start the database, or correct DATABASE_URL and restart API and worker.",
+    page="troubleshooting.md#503-the-job-store-does-not-answer",
+)
 WORKER_NONE = _kind(
     "worker-none",
     Severity.PROBLEM,

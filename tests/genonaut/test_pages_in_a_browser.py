@@ -35,7 +35,8 @@ class Story:
     lab: Lab
     context: BrowserContext
     axe: str
-    foreign: list[str] = field(default_factory=list)
+    foreign: list[list[str]] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
 
     @property
     def old(self) -> str:
@@ -47,13 +48,14 @@ class Story:
 
     def open(self, path: str) -> Page:
         page, foreign = open_page(self.context, self.lab.environment()["API_URL"], path)
-        self.foreign = foreign
+        self.foreign.append(foreign)
         return page
 
     def check(self, page: Page) -> None:
-        """Nothing for axe to find, no other host asked, no markup of a prompt obeyed."""
+        """Nothing for axe to find, no other host asked, nothing to complain of, no markup of a prompt obeyed."""
         assert "\n".join(all_faults(page, self.axe)) == ""
-        assert self.foreign == []
+        assert [url for urls in self.foreign for url in urls] == []
+        assert self.complaints == []
         assert "hacked" not in page.title()
         page.set_viewport_size({"width": 1280, "height": 900})
         page.emulate_media(color_scheme="light")
@@ -79,7 +81,11 @@ class Story:
 @pytest.fixture
 def story(tmp_path: Path, context: BrowserContext, axe: str) -> Iterator[Story]:
     lab = Lab.start(tmp_path / "lab", free_ports=True, comfyui=True)
-    yield Story(lab, context, axe)
+    story = Story(lab, context, axe)
+    # Such as what the page's own policy forbids.
+    context.on("console", lambda said: story.complaints.append(said.text) if said.type == "error" else None)
+    context.on("weberror", lambda error: story.complaints.append(str(error.error)))
+    yield story
     lab.discard()
 
 

@@ -93,6 +93,11 @@ def test_what_processes_say_is_found_in_the_words_of_the_doctor(view: View, expe
     assert all(finding.what.endswith(".") and finding.cure for finding in found)
 
 
+def test_a_job_store_that_does_not_answer_is_found_before_what_follows_from_it() -> None:
+    found = findings_of(view_of(API), None, None, Cures(Path("/srv"), None), "connection refused")
+    assert [finding.kind.id for finding in found] == ["store-down", "worker-none"]
+
+
 def test_what_is_known_of_a_silent_process_is_what_it_said_last() -> None:
     silent = replace(MAIN, age=9.0)
     stale, _ = findings_of(

@@ -79,11 +79,11 @@ class Board:
         places = _places(view, word)
         looks = self._looker.look([raw for raw in places.values() if raw is not None])
         there = looks.get(word.url) if word is not None else None
-        found = findings_of(view, there, word, self._cures)
+        found = findings_of(view, there, word, self._cures, jobs.error)
         status = _status(found, view, jobs)
         return {
             "status": str(status),
-            "output": _in_short(found, jobs, there),
+            "output": _in_short(found, there),
             "time": _time(datetime.now(UTC)),
             "env_target": self._env_target,
             "findings": [_finding(each) for each in found],
@@ -146,7 +146,7 @@ def _ask(store: JobStore) -> _Jobs:
         counts = store.count("pending", "running")
         return _Jobs(store.last(JOBS), counts["pending"], counts["running"])
     except DBAPIError as error:
-        return _Jobs(error=redact_text(str(error.orig).strip()))
+        return _Jobs(error=redact_text(str(error.orig).strip().partition("\n")[0]))
 
 
 def _places(view: View, word: FilesWord | None) -> dict[str, str | None]:
@@ -172,11 +172,9 @@ def _status(found: Sequence[Finding], view: View, jobs: _Jobs) -> Status:
     return Status.WARN if any(each.kind.severity is not Severity.NOTE for each in found) else Status.PASS
 
 
-def _in_short(found: Sequence[Finding], jobs: _Jobs, there: Look | None) -> str:
+def _in_short(found: Sequence[Finding], there: Look | None) -> str:
     """The state in one sentence."""
     titles = list(dict.fromkeys(each.kind.title for each in found if each.kind.severity is not Severity.NOTE))
-    if jobs.error is not None:
-        titles.insert(0, "The job store does not answer")
     if titles:
         return f"{'. '.join(titles)}."
     answers = "ComfyUI answers" if there is not None else "ComfyUI has not been heard of yet"

@@ -52,7 +52,9 @@ class Cures:
         return f"`cd {shlex.quote(str(self._root))} && make {service}-{self._target.rpartition('-')[2]}`"
 
 
-def findings_of(view: View, comfyui: Look | None, word: FilesWord | None, cures: Cures) -> list[Finding]:
+def findings_of(
+    view: View, comfyui: Look | None, word: FilesWord | None, cures: Cures, store: str | None = None
+) -> list[Finding]:
     """Everything that is worth saying, the worst first.
 
     Args:
@@ -60,10 +62,13 @@ def findings_of(view: View, comfyui: Look | None, word: FilesWord | None, cures:
         comfyui: who answers at the URL that the files name; None when nobody knows.
         word: what the files say of ComfyUI; None when they cannot be read.
         cures: the commands that cure.
+        store: why the job store does not answer; None when it does.
     """
     found = [*_of_services(view, cures), *_of_processes(view, cures)]
     if comfyui is not None and word is not None:
         found += _of_comfyui(comfyui, word)
+    if store is not None:
+        found.append(Finding(kinds.STORE_DOWN, _sentence(store), "job store", kinds.STORE_DOWN.cure))
     order = list(kinds.CATALOGUE)
 
     def rank(finding: Finding) -> tuple[int, int, bool]:
@@ -226,7 +231,7 @@ def _of_comfyui(look: Look, word: FilesWord) -> Iterator[Finding]:
 def _sentence(text: str) -> str:
     """A sentence that begins with a process."""
     text = f"API{text[3:]}" if text.startswith("api ") else f"{text[:1].upper()}{text[1:]}"
-    return f"{text}."
+    return text if text.endswith(".") else f"{text}."
 
 
 def _edited(origin: str | None) -> datetime | None:
