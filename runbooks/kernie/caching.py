@@ -12,6 +12,7 @@ from typing import Any
 
 from runbooks.kernie.nodes.inputs import World
 from runbooks.kernie.nodes.registry import Registry
+from runbooks.kernie.nodes.sizes import check_kept
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,10 @@ class ResultCache:
         """The result of a node of the present prompt."""
         assert self._signatures is not None
         return self._results.get(self._signatures.of(node_id))
+
+    def check_room(self, values: tuple[Any, ...]) -> None:
+        """Raise OutOfMemoryError if these values and all that is kept are too much together."""
+        check_kept([values, *(result.values for result in self._results.values())])
 
     def keep(self, node_id: str, result: Cached) -> None:
         """Keep the result of a node of the present prompt."""

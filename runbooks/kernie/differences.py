@@ -8,7 +8,11 @@ DIFFERENCES: tuple[tuple[str, str], ...] = (
     ("Any model name is accepted, and listed from then on.", "A tester has no models; --models binds a folder."),
     ("Pictures are drawn from seed, prompt and size.", "No model runs."),
     ("/system_stats tells of this machine; deploy_environment is kernie-gen.", "One must be able to tell the mock."),
-    ("More than 64 megapixels in one step is out of memory.", "The mock's own memory stays bounded."),
+    (
+        "More than 64 megapixels in one step, or 128 in a prompt, is out of memory.",
+        "The mock's own memory stays bounded.",
+    ),
+    ("History beyond 256 MiB is forgotten, the oldest first.", "The mock's own memory stays bounded."),
     ("A client that leaves 32 MiB unread is disconnected.", "The mock's own memory stays bounded."),
     ("client_id as list or object is taken, and nobody is told.", "The real server stops accepting connections."),
     ("An older socket of the same client closing leaves the newer one alone.", "On the real server it can cut it off."),

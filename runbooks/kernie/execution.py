@@ -178,7 +178,9 @@ class PromptRun:
             given = await kind.run(run, **inputs)
         else:
             given = await asyncio.to_thread(kind.run, run, **inputs)
-        return given if isinstance(given, Result) else Result(tuple(given or ()))
+        result = given if isinstance(given, Result) else Result(tuple(given or ()))
+        self._cache.check_room(result.values)
+        return result
 
     def maybe_drop_sockets(self) -> None:
         """In the middle of the run, if the fault `drop_socket` strikes."""

@@ -69,7 +69,7 @@ class Mock:
         self.executor.interrupt()
         async with asyncio.timeout(RESET_SECONDS):
             await self.executor.idle.wait()
-        self.queue.history.clear()
+        self.queue.forget_all()
         self.executor.forget_results()
         self.journal.clear()
         self._start_afresh()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MAX_HISTORY = 10_000
+MAX_HISTORY_BYTES = 256 * 1024 * 1024
 # What was JSON when it came has no circles to look for.
 as_json = json.JSONEncoder(check_circular=False).encode
 CANONICAL_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -109,6 +110,7 @@ class PromptQueue:
         self._count = 0
         self.running: Entry | None = None
         self.history: dict[str, Record] = {}
+        self._history_bytes = 0
 
     def __len__(self) -> int:
         """Prompts waiting and running."""
@@ -146,12 +148,25 @@ class PromptQueue:
         return self.running
 
     def done(self, record: Record) -> None:
-        """The running prompt has ended; keep its record, and forget the oldest beyond ten thousand."""
+        """The running prompt has ended; keep its record, and forget the oldest beyond ten thousand or 256 MiB."""
         self.running = None
-        if len(self.history) >= MAX_HISTORY and record.prompt_id not in self.history:
-            del self.history[next(iter(self.history))]
+        if (earlier := self.history.get(record.prompt_id)) is not None:
+            self._history_bytes -= len(earlier.json)
         self.history[record.prompt_id] = record
+        self._history_bytes += len(record.json)
+        while len(self.history) > MAX_HISTORY or (self._history_bytes > MAX_HISTORY_BYTES and len(self.history) > 1):
+            self.forget(next(iter(self.history)))
         self._changed()
+
+    def forget(self, prompt_id: object) -> None:
+        """Forget a prompt that ran, if there is one."""
+        record = self.history.pop(prompt_id, None)  # type: ignore[call-overload]
+        self._history_bytes -= len(record.json) if record is not None else 0
+
+    def forget_all(self) -> None:
+        """Forget all prompts that ran."""
+        self.history.clear()
+        self._history_bytes = 0
 
     def clear(self) -> None:
         """Forget all waiting prompts."""

@@ -204,6 +204,29 @@ def test_a_client_that_does_not_read_is_disconnected_and_others_are_not(
     assert_alive(kernie)
 
 
+def test_a_prompt_of_many_big_pictures_runs_out_of_memory_and_not_the_machine(kernie: RunningMock) -> None:
+    prompt = {}
+    for number in range(5):
+        small = {"upscale_method": "nearest-exact", "width": 8, "height": 8, "crop": "disabled"}
+        prompt[f"big {number}"] = node("EmptyImage", width=8192, height=4096, batch_size=1, color=number)
+        prompt[f"small {number}"] = node("ImageScale", image=[f"big {number}", 0], **small)
+        prompt[f"out {number}"] = node("PreviewImage", images=[f"small {number}", 0])
+    prompt_id = kernie.post("/prompt", {"prompt": prompt})["prompt_id"]
+    status = ended(kernie, prompt_id, 30)["status"]
+    assert dict(status["messages"])["execution_error"]["exception_type"] == "torch.OutOfMemoryError"
+    assert_alive(kernie)
+
+
+def test_history_is_bounded_in_bytes_too(kernie: RunningMock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runbooks.kernie.queue.MAX_HISTORY_BYTES", 300_000)
+    ids = [run_well(kernie, saving(), extra_data={"note": "x" * 100_000})["prompt"][1] for _ in range(5)]
+    assert list(kernie.get("/history")) == ids[-2:]
+    kernie.post("/history", {"delete": [ids[-1]]})
+    kernie.post("/history", {"clear": True})
+    again = [run_well(kernie, saving(), extra_data={"note": "x" * 100_000})["prompt"][1] for _ in range(2)]
+    assert list(kernie.get("/history")) == again, "what was deleted no longer counts"
+
+
 def test_history_and_journal_stay_bounded(kernie: RunningMock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runbooks.kernie.queue.MAX_HISTORY", 5)
     entries = [run_well(kernie, saving())["prompt"][1] for _ in range(8)]

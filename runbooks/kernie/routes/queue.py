@@ -55,12 +55,12 @@ async def one_of_history(request: web.Request) -> web.Response:
 @ROUTES.post("/history")
 async def change_history(request: web.Request) -> web.Response:
     """`{"clear": true}` or `{"delete": [ids]}`."""
-    kept = mock_of(request).queue.history
+    queue = mock_of(request).queue
     body = await json_body(request)
     if _asked(body, "clear"):
-        kept.clear()
+        queue.forget_all()
     for prompt_id in _asked(body, "delete") or ():
-        kept.pop(prompt_id, None)
+        queue.forget(prompt_id)
     return empty()
 
 
