@@ -61,10 +61,11 @@ picture: setup ## Take the pictures of the site and of a terminal anew (needs Ch
 	@$(BIN)/python docs/_gen/terminal.py
 	@$(BIN)/python docs/_gen/screenshot.py
 
-lint: setup ## Check style and types
+lint: setup ## Check style, types and spelling
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/codespell -D - -D tests/site/british.txt docs README.md CONTRIBUTING.md CHANGELOG.md benchmarks
 
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix --quiet .
