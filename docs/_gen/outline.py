@@ -1,4 +1,4 @@
-"""Write what is made from the navigation: llms.txt, and the pages that lead on from where others used to be.
+"""Write what is made from the pages: llms.txt, the list of blocks that are not executed, and where moved pages lead on.
 
     python docs/_gen/outline.py
 
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from runbooks.pages import Kind, parse_page
 
 DOCS = Path(__file__).resolve().parents[1]
 ROOT = DOCS.parent
@@ -68,6 +70,17 @@ def llms() -> str:
     return "\n".join(lines) + "\n"
 
 
+def exempt() -> str:
+    """A table of every block that is neither executed nor compared, with its reason."""
+    rows = []
+    for _, page in _pages(_config()["nav"]):
+        for block in parse_page(DOCS / page, root=ROOT).blocks:
+            if block.kind is Kind.EXEMPT:
+                link = f"[{_meta(page)['title']}]({posixpath.relpath(page, 'reference')})"
+                rows.append(f"| {link} | {block.language} | {block.reason} |\n")
+    return "".join(["| Page | Block | Why it is not executed |\n", "|---|---|---|\n", *rows])
+
+
 def moved() -> dict[str, str]:
     """Old addresses and the pages that are meant: ``{"old/": "runbooks/new.md#anchor"}``."""
     found: dict[str, str] = yaml.safe_load(MOVED.read_text("utf-8")) or {}
@@ -98,7 +111,7 @@ def redirect(old: str, new: str) -> str:
 def generated() -> dict[Path, Callable[[], str]]:
     """Every file and what makes it."""
     pages = {DOCS / old / "index.html": (lambda old=old, new=new: redirect(old, new)) for old, new in moved().items()}
-    return {DOCS / "llms.txt": llms, **pages}
+    return {DOCS / "llms.txt": llms, DOCS / "_data" / "exempt.md": exempt, **pages}
 
 
 def main() -> None:

@@ -11,6 +11,8 @@ from types import ModuleType
 import pytest
 
 from runbooks.drift.findings import CATALOGUE
+from runbooks.pages import Kind, parse_page
+from runbooks.pages.find import list_pages
 from runbooks.settings import Settings
 
 GEN = Path(__file__).resolve().parents[2] / "docs" / "_gen"
@@ -58,6 +60,14 @@ def test_a_page_with_a_script_of_its_own_is_current(script: str) -> None:
 def test_what_is_made_from_the_navigation_is_current() -> None:
     for path, make in load("outline").generated().items():
         assert path.read_text(encoding="utf-8") == make(), f"{path}: run: make reference"
+
+
+def test_at_least_95_of_100_python_and_shell_blocks_of_the_pages_are_executed() -> None:
+    root = GEN.parents[1]
+    blocks = [block for path in list_pages(root).values() for block in parse_page(path, root=root).blocks]
+    kinds = [block.kind for block in blocks if block.language in ("python", "py", "bash", "sh", "shell", "console")]
+    assert Kind.UNACCOUNTED not in kinds
+    assert kinds.count(Kind.STEP) / len(kinds) >= 0.95
 
 
 def test_the_picture_of_the_terminal_shows_the_verdict_as_the_doctor_words_it() -> None:
