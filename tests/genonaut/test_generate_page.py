@@ -172,8 +172,10 @@ def test_only_pictures_that_the_worker_filed_for_this_job_are_sent(
     not_one = completed(store, filed(tmp_path, "gen_JOB_text.png"))
     Path(str(store.picture(not_one.id))).write_text("<script>")
     other = completed(store, filed(tmp_path, "gen_0_other.png"))
-    Image.new("RGB", (8, 8)).save(Path(str(store.picture(other.id))))
-    for job in (*jobs, link, not_one, other):
+    elsewhere = completed(store, tmp_path / "gen_JOB_elsewhere.png")
+    for job in (other, elsewhere):
+        Image.new("RGB", (8, 8)).save(Path(str(store.picture(job.id))))
+    for job in (*jobs, link, not_one, other, elsewhere):
         assert api.get(f"/jobs/{job.id}/picture").status_code == 404
 
 
