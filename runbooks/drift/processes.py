@@ -96,6 +96,14 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether it is stopped (SIGSTOP, Ctrl-Z). A tenth of the price of ``look_at``; False when it is gone."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except (*GONE, psutil.AccessDenied):
+        return False
+
+
 def own_uid() -> int:
     """The effective user id of this process."""
     return psutil.Process().uids().effective

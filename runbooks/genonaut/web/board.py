@@ -80,7 +80,7 @@ class Board:
         looks = self._looker.look([raw for raw in places.values() if raw is not None])
         there = looks.get(word.url) if word is not None else None
         found = findings_of(view, there, word, self._cures, jobs.error)
-        status = _status(found, view, jobs)
+        status, now = _status(found, view, jobs), _now(view, word)
         return {
             "status": str(status),
             "output": _in_short(found, there),
@@ -103,7 +103,7 @@ class Board:
                 "pending": jobs.pending if jobs.error is None else None,
                 "running": jobs.running if jobs.error is None else None,
             },
-            "jobs": [job_values(job, _now(view, word)) for job in jobs.last],
+            "jobs": [job_values(job, now) for job in jobs.last],
         }
 
 

@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runbooks.drift import findings as kinds
-from runbooks.drift import look_at
 from runbooks.drift.agreement import Drift, in_words
 from runbooks.drift.comfy import Answerer, is_local
 from runbooks.drift.findings import Finding, Kind
 from runbooks.drift.health import View
 from runbooks.drift.holdings import Certainty
+from runbooks.drift.processes import is_stopped
 from runbooks.drift.report import Report, Role
 from runbooks.drift.showing import shown
 from runbooks.drift.whoami import machine
@@ -195,8 +195,7 @@ def _of_silence(report: Report, view: View) -> Iterator[Finding]:
 
 
 def _is_suspended(report: Report) -> bool:
-    process = look_at(report.pid) if report.machine == machine() else None
-    return process is not None and process.stopped
+    return report.machine == machine() and is_stopped(report.pid)
 
 
 def _main_is_silent(child: Report, view: View) -> bool:

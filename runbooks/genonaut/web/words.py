@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from runbooks.drift import findings, redact_text
 from runbooks.drift.showing import shown
@@ -86,6 +87,8 @@ class Now:
     is_stale: bool | None = None
 
 
+# The same few jobs are looked at again and again.
+@lru_cache(maxsize=64)
 def explain(error: str | None, now: Now) -> Told:
     """What the error of a failed job means.
 
