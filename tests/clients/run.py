@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -106,10 +107,16 @@ def _driven(
     except subprocess.TimeoutExpired:
         tried.problems.append(f"its driver did not end within {TIMEOUT:g} s")
         return []
-    said = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith('{"step"')]
+    said = told_in(ended.stdout)
     if len(said) < len(STEPS):
         tried.problems.append(f"its driver ended early: {ended.stderr[-2000:]}")
     return said
+
+
+def told_in(output: str) -> list[dict[str, Any]]:
+    """What a driver told, between whatever else its client prints, on the same line or not."""
+    places = [each.start() for each in re.finditer(re.escape('{"step"'), output)]
+    return [json.JSONDecoder().raw_decode(output, place)[0] for place in places]
 
 
 def _judge(told: dict[str, Any], tried: Tried, desk: Path, picture: Path, mock: RunningMock, slow: RunningMock) -> None:

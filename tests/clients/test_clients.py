@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.clients.clients import CLIENTS, CONSTRAINTS, HERE, Client, FromNpm, FromPyPI
-from tests.clients.run import STEPS, TABLE
+from tests.clients.run import STEPS, TABLE, told_in
 
 ROWS = [line.split(" | ") for line in TABLE.read_text(encoding="utf-8").splitlines()[2:]]
 
@@ -35,3 +35,8 @@ def test_versions_are_pinned_exactly(client: Client) -> None:
     assert wanted[client.name] == client.version
     assert all(locked[f"node_modules/{name}"]["version"] == version for name, version in wanted.items())
     assert all("integrity" in package for name, package in locked.items() if name)
+
+
+def test_what_a_driver_tells_is_found_between_what_its_client_prints() -> None:
+    said = 'Queue: 1{"step": "read", "note": ""}Queue: 0\n{"step": "upload", "note": "{}"}\n{"other": 1}\n'
+    assert [each["step"] for each in told_in(said)] == ["read", "upload"]
