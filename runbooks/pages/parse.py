@@ -32,6 +32,11 @@ RUNNERS: dict[str, Runner] = {
     "console": "console",
 }
 MOST_RETRIES = 100
+_EMPTYING = {
+    re.compile(r"(?<![>&])>\|?\s*/dev/(?:stdout|fd/1)\b"): ">&1",
+    re.compile(r"(?<![>&])>\|?\s*/dev/(?:stderr|fd/2)\b"): ">&2",
+    re.compile(r"\btee\s+/dev/(?:stdout|stderr|fd/[12])\b"): "tee -a",
+}
 _HEADING_ATTRIBUTES = re.compile(r"\s*\{:?(?P<attributes>[^{}\n]*)\}\s*$")
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -87,7 +92,7 @@ def build_sections(found: Scan, root: Path, top: str = "top") -> tuple[tuple[Sec
     names: dict[str, int] = {}
     for fence in found.fences:
         block, wrong = _block(fence, root)
-        problems += [Problem(fence.line, message) for message in wrong]
+        problems += [Problem(fence.line, message) for message in wrong] + _emptying(block)
         block = replace(block, section=sections[fence.heading].slug)
         blocks.append(replace(block, name=_unique(f"{block.section}[{_label(block)}]", names)))
     problems += _attach_outputs(blocks) + list(_included_fences(found, root))
@@ -304,6 +309,17 @@ def _attach_outputs(blocks: list[Block]) -> list[Problem]:
         else:
             blocks[index - 1] = replace(before, expected=block.expected)
     return problems
+
+
+def _emptying(block: Block) -> list[Problem]:
+    """Find what would empty the file that a shell step's output goes to, on Linux, where these names lead to it."""
+    lines = block.code.split("\n") if block.runner in ("shell", "console") else []
+    return [
+        Problem(number, f"'{match.group()}' would lose what was printed before it; write {cure}")
+        for text, number in zip(lines, block.lines, strict=False)
+        for pattern, cure in _EMPTYING.items()
+        if (match := pattern.search(text))
+    ]
 
 
 def _included_fences(found: Scan, root: Path) -> Iterator[Problem]:

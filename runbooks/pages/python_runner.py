@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 import types
 import warnings
@@ -24,6 +25,7 @@ from runbooks.pages.model import Block, Page
 from runbooks.pages.processes import End, children, stop
 from runbooks.pages.results import Failure, Outcome
 
+_TICK_SECONDS = 0.25
 _FUTURE_FLAGS = 0
 for _feature in __future__.all_feature_names:
     _FUTURE_FLAGS |= getattr(__future__, _feature).compiler_flag
@@ -81,7 +83,7 @@ class PythonRunner:
         caught: BaseException | None = None
         with self._terminal(), capture, follow(capture.descriptor, self._listener):
             try:
-                with _deadline(block.timeout):
+                with _limits(block.timeout, capture.descriptor):
                     exec(code, self._module.__dict__)  # noqa: S102 - running a page's code is what this is for
             except KeyboardInterrupt:
                 if block.fails != "KeyboardInterrupt":
@@ -234,18 +236,25 @@ def _change_environ(current: Mapping[bytes, bytes], wanted: Mapping[bytes, bytes
 
 
 @contextlib.contextmanager
-def _deadline(seconds: float) -> Iterator[None]:
-    """Raise ``_TimedOut`` in the block when ``seconds`` have passed. Only the main thread can be interrupted so."""
+def _limits(seconds: float, output: int) -> Iterator[None]:
+    """Raise ``_TimedOut`` in the block when ``seconds`` have passed, ``TooMuchOutput`` when children write without end.
+
+    Only the main thread can be interrupted so.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    end = time.monotonic() + seconds
 
     def ring(*_: object) -> None:
-        raise _TimedOut
+        if time.monotonic() >= end:
+            raise _TimedOut
+        if os.fstat(output).st_size > OUTPUT_LIMIT:
+            raise TooMuchOutput
 
     before = signal.signal(signal.SIGALRM, ring)
-    # It rings again every second, should a step's bare `except:` swallow the first one.
-    remaining, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    # It goes on ringing, should a step's bare `except:` swallow the first one.
+    remaining, interval = signal.setitimer(signal.ITIMER_REAL, min(seconds, _TICK_SECONDS), _TICK_SECONDS)
     try:
         try:
             yield

@@ -290,6 +290,8 @@ def test_a_wrong_fence_is_a_problem_at_its_line(fence: str, says: str) -> None:
         ("```bash\ntrue\n```\n\n```output\n```\n\n```output\n```\n", 8, "must follow the step"),
         ("```console\n$ true\n```\n\n```output\n```\n", 5, "holds its own output"),
         ('```bash\ntrue\n```\n\n```{.output data-timeout="5"}\n```\n', 5, "data-timeout says nothing about an output"),
+        ("```bash\necho a\necho b > /dev/stderr\n```\n", 3, "'> /dev/stderr' would lose what was printed before it"),
+        ("```console\n$ echo b | tee /dev/stderr\n```\n", 2, "write tee -a"),
         ("---\na: [\n---\n", 2, "front matter is not YAML"),
         ("---\n- a\n---\n", 1, "`key: value` lines"),
     ],

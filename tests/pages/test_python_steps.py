@@ -191,6 +191,12 @@ def test_a_step_that_writes_without_end_is_stopped() -> None:
     assert result.line == 3
 
 
+def test_a_step_whose_child_writes_without_end_is_stopped() -> None:
+    (result,) = run_text("```python\nimport subprocess\nsubprocess.run(['yes'])\n```\n")
+    assert "wrote more than 10,000,000 bytes" in str(result.error)
+    assert result.seconds < 10
+
+
 def test_a_step_may_close_its_streams() -> None:
     results = run_text(
         """
