@@ -6,8 +6,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from runbooks.cli.output import JsonOption, console, print_json
@@ -50,15 +48,13 @@ def history(
 
 
 def _list(runs: list[PastRun]) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("run", "when", "page", "target", "result", "steps"):
-        table.add_column(heading, header_style="bold", overflow="fold")
+    """Print two lines a run: its id can be copied from a terminal of any width."""
+    out = console()
     for run in runs:
         passed = sum(step.result == "passed" for step in run.steps)
-        outcome = Text(run.outcome, style=_STYLES.get(run.outcome, ""))
-        steps = f"{passed} of {len(run.about.get('planned', ()))}"
-        table.add_row(run.id, _when(run.about["at"]), run.about["page"], run.about["target"], outcome, steps)
-    Console(highlight=False).print(table)
+        outcome = Text(run.outcome, _STYLES.get(run.outcome, ""))
+        out.print(Text.assemble(f"{run.id}  ", outcome, f", {passed} of {len(run.about.get('planned', ()))} steps"))
+        out.print(Text(f"  {_when(run.about['at'])}, {run.about['page']}, {run.about['target']}", "dim"))
 
 
 def _show(run: PastRun) -> None:

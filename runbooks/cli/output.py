@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -39,8 +40,12 @@ def stop_on_signals() -> None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that prints what it is given: no colours guessed from words, no lines cut."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    """A console that prints what it is given: no colours guessed from words, no lines cut.
+
+    NO_COLOR is taken at its word: nothing bold or dim either.
+    """
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, color_system=colours)
 
 
 def show_error(error: UserError) -> None:

@@ -137,6 +137,7 @@ class Operator:
             else "none changes anything"
         )
         self._print(f"Steps:  {len(plan.to_run)} of {len(self._page.steps)}; {will}")
+        self._print("Below:  $ or > what is run, = what you should see, | what it prints", "dim")
 
     def _ask_secrets(self) -> None:
         """Ask for what the page needs and nobody may see, unless the environment has it."""
@@ -171,9 +172,10 @@ class Operator:
         write_junit(past, record.path.with_suffix(".xml"))
         counts = {word: sum(step.result == word for step in past.steps) for word in ("passed", "failed", "skipped")}
         said = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "no step was run"
+        took = _duration(sum(step.seconds for step in past.steps))
         style = "bold green" if past.result == "passed" else "bold red"
         self._print()
-        self._print(f"{past.result.capitalize()}: {said}.", style)
+        self._print(f"{past.result.capitalize()}: {said}, in {took}.", style)
         half = [step.name for step in past.half_done()]
         if half and past.result != "rolled back":
             self._print(f"Left half done: {', '.join(half)}.", "yellow")
@@ -184,6 +186,11 @@ class Operator:
     def _print(self, text: str = "", style: str = "") -> None:
         with contextlib.suppress(OSError):
             self._out.print(Text(self._redactor(text), style=style))
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
 def own_stdout() -> TextIO:

@@ -6,14 +6,13 @@ import contextlib
 import shutil
 import sys
 import textwrap
-import time
 from collections.abc import Callable
 
 from rich.console import Console
 from rich.text import Text
 
 from runbooks.pages.expected import plain_text
-from runbooks.pages.model import Page
+from runbooks.pages.model import Block, Page
 from runbooks.pages.operate import Reply
 from runbooks.pages.plan import Planned
 from runbooks.pages.prose import advice_after, plain, text_before
@@ -21,14 +20,15 @@ from runbooks.pages.results import Result
 from runbooks.pages.variables import Variable, variables_of
 
 _MOST_LINES = 200
+_MOST_EXPECTED = 12
 _WIDEST = 100
 _LANGUAGES = {"python": "Python", "shell": "shell", "console": "shell"}
 _CONSENT = {"y": Reply.RUN, "yes": Reply.RUN, "s": Reply.SKIP, "skip": Reply.SKIP, "n": Reply.STOP, "no": Reply.STOP}
 _KEYS = {
-    Reply.RETRY: ("r", "try it again"),
-    Reply.SKIP: ("s", "skip it"),
-    Reply.ROLL_BACK: ("b", "roll back what was done"),
-    Reply.STOP: ("q", "stop here"),
+    Reply.RETRY: ("r", "try again"),
+    Reply.SKIP: ("s", "skip"),
+    Reply.ROLL_BACK: ("b", "roll back"),
+    Reply.STOP: ("q", "stop"),
 }
 
 
@@ -65,8 +65,6 @@ class PageView:
         self._yes = yes
         self._count = 0
         self._lines = 0
-        self._begun = 0.0
-        self._section = ""
 
     def begin(self, planned: Planned) -> None:
         """Show where the step stands, what the page says of it, and its code."""
@@ -74,21 +72,30 @@ class PageView:
         self._lines = 0
         block = planned.block
         title = next(part.title for part in self._page.sections if part.slug == block.section)
-        marks = [_LANGUAGES[block.runner or "shell"], *block.tabs[-1:]]
+        marks = list(dict.fromkeys([_LANGUAGES[block.runner or "shell"], *block.tabs[-1:]]))
         marks += ["roll back"] if block.rollback else ["changes something"] if block.changes else []
-        head = f"Step {planned.number}, {self._count} of {max(self._total, self._count)}"
+        total = max(self._total, self._count)
+        head = f"Step {planned.number}" + ("" if planned.number == self._count else f", {self._count}") + f" of {total}"
         self._print()
         self._print(f"{head}: {title or self._page.title} ({', '.join(marks)})", "bold")
         if not block.hidden:
             for paragraph in text_before(self._page, block):
                 self._wrapped(plain(paragraph), "dim")
+        prompt = {"console": "", "shell": "$ "}.get(block.runner or "shell", "> ")
         for line in block.code.rstrip("\n").split("\n"):
-            self._print(
-                f"  {'' if block.runner == 'console' else '$ ' if block.runner == 'shell' else '> '}{line}", "cyan"
-            )
+            self._print(f"  {prompt}{line}", "cyan")
+            prompt = " " * len(prompt)
         for one in variables_of(block, self._variables):
             self._print(f"    {one.name}={one.value}", "dim")
-        self._begun = time.monotonic()
+        self._expected(block)
+
+    def _expected(self, block: Block) -> None:
+        """Show what the page says of the output; a console block has it among its commands."""
+        lines = block.expected.text.rstrip("\n").split("\n") if block.expected else []
+        for line in lines[:_MOST_EXPECTED]:
+            self._print(f"  = {line}", "dim")
+        if len(lines) > _MOST_EXPECTED:
+            self._print(f"  = [{len(lines) - _MOST_EXPECTED} more lines]", "dim")
 
     def leave(self, planned: Planned) -> None:
         """Say in a line that a step is not run."""
@@ -100,7 +107,7 @@ class PageView:
         if self._yes:
             return Reply.RUN
         what = "This step rolls back." if planned.block.rollback else "This step changes something."
-        return self._choose(f"{what} Run it? [y]es, [s]kip it, [n]o, stop here: ", _CONSENT)
+        return self._choose(f"{what} Run it? [y]es, [s]kip it, [n]o, stop here:", _CONSENT)
 
     def output(self, text: str) -> None:
         """Show output while it comes. The terminal may be gone meanwhile: that is not this step's fault."""
@@ -120,8 +127,7 @@ class PageView:
         if result.skipped:
             self._print(f"  - {result.skipped}", "dim")
         elif result.passed:
-            expected = "as expected" if result.compared else "nothing in particular was expected"
-            self._print(f"  ✓ passed, {expected}, {took}", "green")
+            self._print(f"  ✓ passed, {'as expected, ' if result.compared else ''}{took}", "green")
         else:
             assert result.error is not None
             self._print(f"  ✗ failed, {took}: {self._page.name}:{result.line}: {result.error.message}", "bold red")
@@ -138,10 +144,9 @@ class PageView:
                 self._wrapped(paragraph)
         if self._ask is None or self._yes:
             return Reply.STOP
-        self._print()
         keys = {_KEYS[reply][0]: reply for reply in replies}
         question = ", ".join(f"[{_KEYS[reply][0]}] {_KEYS[reply][1]}" for reply in replies)
-        return self._choose(f"What now? {question}: ", keys)
+        return self._choose(f"What now? {question}:", keys)
 
     def say(self, text: str) -> None:
         """Show a sentence."""
@@ -151,16 +156,13 @@ class PageView:
     def plan(self, planned: Planned) -> None:
         """Show a step without running it."""
         self.begin(planned)
-        expected = planned.block.expected
-        for line in expected.text.splitlines() if expected else ():
-            self._print(f"  = {line}", "green")
 
     def _choose(self, question: str, answers: dict[str, Reply]) -> Reply:
         """Ask until an answer is understood. The end of the input is the terminal's end: stop."""
         assert self._ask is not None
         while True:
             try:
-                answer = self._ask(f"\n{question}")
+                answer = self._ask(f"\n{textwrap.fill(question, _width())} ")
             except EOFError:
                 return Reply.STOP
             reply = answers.get(answer.strip().lower())
@@ -168,9 +170,8 @@ class PageView:
                 return reply
 
     def _wrapped(self, text: str, style: str = "", indent: str = "  ") -> None:
-        width = max(20, min(shutil.get_terminal_size().columns, _WIDEST) - 1)
         for line in text.splitlines():
-            for part in textwrap.wrap(line, width, initial_indent=indent, subsequent_indent=indent) or [""]:
+            for part in textwrap.wrap(line, _width(), initial_indent=indent, subsequent_indent=indent) or [""]:
                 self._print(part, style)
 
     def _print(self, text: str = "", style: str = "") -> None:
@@ -181,6 +182,10 @@ class PageView:
         with contextlib.suppress(OSError, ValueError):
             self._out.file.write(text)
             self._out.file.flush()
+
+
+def _width() -> int:
+    return max(20, min(shutil.get_terminal_size().columns, _WIDEST) - 1)
 
 
 def printable(text: str) -> str:

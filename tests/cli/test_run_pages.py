@@ -88,6 +88,19 @@ def test_a_page_is_found_by_path_name_and_address(desk: Desk, name: str) -> None
     assert desk.without_terminal("run", "lampe").stderr == "There is no page 'lampe'.\nDid you mean lamp?\n"
 
 
+def test_the_shell_completes_the_names_of_pages_and_options(desk: Desk) -> None:
+    (desk.folder / "docs" / "ops").mkdir(parents=True)
+    desk.write("# Lamp\n", "docs/ops/lamp.md")
+
+    def completed(words: str) -> str:
+        variables = {"_RUNBOOKS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        return desk.without_terminal(**variables).stdout
+
+    assert completed("runbooks run la") == "lamp\n"
+    assert completed("runbooks check op") == "ops/lamp\n"
+    assert completed("runbooks run --dry") == "--dry-run\n"
+
+
 def test_an_env_file_says_where_a_live_target_is_and_outputs_are_compared_as_documented(desk: Desk) -> None:
     desk.write(
         '```bash\nexport URL="${URL:-http://localhost:8189}"\necho "at $URL"\n```\n\n```output\nat http://localhost:8189\n```\n'
@@ -105,7 +118,7 @@ def test_a_record_and_a_report_are_for_the_user_alone_and_history_shows_them(des
     assert stat.S_IMODE(desk.runs.stat().st_mode) == 0o700
     suite = ElementTree.parse(record.with_suffix(".xml")).getroot()[0]
     assert (suite.get("tests"), suite.get("failures")) == ("3", "0")
-    assert record.stem in desk.without_terminal("history").stdout
+    assert f"{record.stem}  passed, 3 of 3 steps\n" in desk.without_terminal("history", COLUMNS="30").stdout
     shown = desk.without_terminal("history", record.stem[:20]).stdout
     assert "2-see-that-it-shines[bash] (line " in shown
     assert "  | operator sees: on" in shown
@@ -199,7 +212,7 @@ def test_the_same_page_has_the_same_steps_under_pytest_in_a_run_and_on_the_site(
         cwd=ROOT, env=desk.environ, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    counted = re.search(r"Passed: (\d+) passed\.", ran.stdout)
+    counted = re.search(r"Passed: (\d+) passed, in ", ran.stdout)
     assert counted is not None
     options = ["--markdown-docs", "--collect-only", "-q", "-p", "no:cacheprovider"]
     listed = subprocess.run(

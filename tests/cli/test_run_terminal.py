@@ -21,7 +21,7 @@ def test_a_change_waits_for_yes_and_the_roll_back_is_kept(desk: Desk) -> None:
         terminal.type("y\n")
         terminal.expect("| operator sees: on")
         terminal.expect("kept for a roll-back")
-        terminal.expect("Passed: 3 passed.")
+        terminal.expect("Passed: 3 passed, in ")
         assert terminal.end() == 0
     assert desk.lamp() == "on"
 
@@ -32,7 +32,7 @@ def test_no_stops_before_the_change(desk: Desk) -> None:
         terminal.type("what?\n")
         terminal.expect("Run it?")
         terminal.type("n\n")
-        terminal.expect("Stopped: 1 passed.")
+        terminal.expect("Stopped: 1 passed, in ")
         assert terminal.end() == 1
     assert desk.lamp() is None
 
@@ -55,11 +55,11 @@ def test_a_failing_step_shows_both_texts_and_the_page_s_advice_and_is_tried_agai
         terminal.expect("- operator sees: on")
         terminal.expect("+ operator sees:")
         terminal.expect("If it is dark: see whether the mains (mains.md) are on.")
-        terminal.expect("What now? [r] try it again, [s] skip it, [b] roll back what was done, [q] stop here: ")
+        terminal.expect("What now? [r] try again, [s] skip, [b] roll back, [q] stop: ")
         terminal.type("r\n")
         terminal.expect("What now?")
         terminal.type("s\n")
-        terminal.expect("Failed: 2 passed, 1 skipped.")
+        terminal.expect("Failed: 2 passed, 1 skipped, in ")
         assert terminal.end() == 1
     ended = [row for row in desk.rows() if row["event"] == "ended"]
     assert [row["result"] for row in ended] == ["passed", "passed", "failed", "failed", "skipped"]
@@ -90,7 +90,7 @@ def test_roll_back_runs_the_page_s_own_steps_and_asks_for_each(desk: Desk) -> No
         terminal.expect("This step rolls back. Run it?")
         assert desk.lamp() == "on"
         terminal.type("y\n")
-        terminal.expect("Rolled back: 3 passed, 1 failed.")
+        terminal.expect("Rolled back: 3 passed, 1 failed, in ")
         assert terminal.end() == 1
     assert desk.lamp() == "off"
 
@@ -132,7 +132,7 @@ def test_resume_replays_what_changes_nothing_and_sets_what_the_changes_had_set(d
         terminal.expect("Ran step 1 again for what it sets")
         terminal.expect("Step 2 left out (done by the run before)")
         terminal.expect("| operator sees: on")
-        terminal.expect("Passed: 1 passed.")
+        terminal.expect("Passed: 1 passed, in ")
         assert terminal.end() == 0
 
 
@@ -208,8 +208,10 @@ def test_there_is_colour_only_where_it_is_wanted(desk: Desk, variables: dict[str
 
 def test_prose_is_wrapped_to_a_narrow_terminal_and_code_is_not_broken(desk: Desk) -> None:
     text = "A word and another word. " * 8
-    desk.write(f"# Narrow\n\n{text}\n\n```bash\necho {'x' * 60}\n```\n")
+    desk.write(f"# Narrow\n\n{text}\n\n```{{.bash .changes}}\necho {'x' * 60}\n```\n")
     with desk.terminal("run", "page", columns=40, NO_COLOR="1") as terminal:
+        terminal.expect("This step changes something. Run it?\n[y]es, [s]kip it, [n]o, stop here: ")
+        terminal.type("y\n")
         assert terminal.end() == 0
     prose = [line for line in terminal.seen.splitlines() if "word" in line]
     assert len(prose) > 4
