@@ -95,7 +95,7 @@ class Operator:
         if past and not resume and not self._target.is_temporary:
             for sentence in left_behind(past):
                 self._print(sentence, "yellow")
-        self._ask_secrets()
+        ask_secrets(self._page, self._environ, self._redactor, can_ask=can_ask())
         record = RunRecord(runs_folder(), self._page.name, self._redactor, **self._about(choice, plan, begun))
         try:
             with record:
@@ -139,17 +139,6 @@ class Operator:
         self._print(f"Steps:  {len(plan.to_run)} of {len(self._page.steps)}; {will}")
         self._print("Below:  $ or > what is run, = what you should see, | what it prints", "dim")
 
-    def _ask_secrets(self) -> None:
-        """Ask for what the page needs and nobody may see, unless the environment has it."""
-        for name, question in self._page.secrets.items():
-            if not self._environ.get(name):
-                if not self._asks:
-                    raise UserError(
-                        f"The page asks for {name}, and there is no terminal.", f"Set {name} in the environment."
-                    )
-                self._environ[name] = getpass.getpass(f"{question}: ")
-            self._redactor.add(self._environ[name])
-
     def _about(self, choice: Choice, plan: Plan, begun: frozenset[str]) -> dict[str, object]:
         return {
             "target": self._target.name,
@@ -186,6 +175,22 @@ class Operator:
     def _print(self, text: str = "", style: str = "") -> None:
         with contextlib.suppress(OSError):
             self._out.print(Text(self._redactor(text), style=style))
+
+
+def ask_secrets(page: Page, environ: dict[str, str], redactor: Redactor, *, can_ask: bool) -> None:
+    """Ask for what the page needs and nobody may see, and put it into ``environ``, unless that has it.
+
+    Raises:
+        UserError: there is nobody to ask.
+    """
+    for name, question in page.secrets.items():
+        if not environ.get(name):
+            if not can_ask:
+                raise UserError(
+                    f"The page asks for {name}, and there is no terminal.", f"Set {name} in the environment."
+                )
+            environ[name] = getpass.getpass(f"{question}: ")
+        redactor.add(environ[name])
 
 
 def _duration(seconds: float) -> str:

@@ -72,12 +72,17 @@ def _agreed(question: str) -> bool:
 
 def _run_all(page: Page, target: PageTarget, redactor: Redactor) -> list[tuple[Expected, str]]:
     """Run all steps and return what each was to print and printed."""
+    from runbooks.cli.page_operator import ask_secrets
+    from runbooks.cli.page_view import can_ask
     from runbooks.pages import Session, terminal_environment
 
     compared: list[tuple[Expected, str]] = []
     environ = terminal_environment(target.environ)
+    ask_secrets(page, environ, redactor, can_ask=can_ask())
+    progress = console(stderr=True)
     with Session(page, environ=environ, shown=target.shown) as session:
-        for step in page.steps:
+        for number, step in enumerate(page.steps, 1):
+            progress.print(Text(f"Step {number} of {len(page.steps)}: {step.name}", "dim"))
             result = session.run(step)
             compared += result.compared
             if result.error and result.error.expected is None:

@@ -229,6 +229,33 @@ def test_a_secret_is_asked_for_and_never_echoed(desk: Desk) -> None:
     assert "X12345" not in terminal.seen
 
 
+def test_update_asks_before_it_runs_changes_and_before_it_writes(desk: Desk) -> None:
+    desk.write(PAGE.replace("operator sees: on", "... sees: green"))
+    before = (desk.folder / "page.md").read_text()
+    for answer, code in (("n", 1), ("y", 0)):
+        with desk.terminal("update", "page", NO_COLOR="1") as terminal:
+            terminal.expect("Its steps change something. Run them all? [y]es, [n]o: ")
+            terminal.type("y\n")
+            terminal.expect("Step 4 of 4: roll-back[bash]")
+            terminal.expect("-... sees: green\n+... sees: on\n")
+            terminal.expect("Write this? [y]es, [n]o: ")
+            assert (desk.folder / "page.md").read_text() == before
+            terminal.type(f"{answer}\n")
+            assert terminal.end() == code
+    assert (desk.folder / "page.md").read_text() == before.replace("sees: green", "sees: on")
+
+
+def test_update_asks_for_a_secret_and_never_writes_it(desk: Desk) -> None:
+    desk.write("---\nsecrets:\n  PASSPORT: Number\n---\n```bash\necho $PASSPORT\n```\n\n```output\nx\n```\n")
+    assert desk.without_terminal("update", "page").returncode == 2
+    with desk.terminal("update", "page", "--yes") as terminal:
+        terminal.expect("Number: ")
+        terminal.type("X12345\n")
+        assert terminal.end() == 0
+    assert "\n****\n" in (desk.folder / "page.md").read_text()
+    assert "X12345" not in (desk.folder / "page.md").read_text() + terminal.seen
+
+
 def test_without_a_terminal_a_change_is_refused_before_anything_runs(desk: Desk) -> None:
     done = desk.without_terminal("run", "page")
     assert done.returncode == 2
