@@ -45,7 +45,7 @@ def check(
         typer.echo(json.dumps([vars(finding) for finding in found], indent=2))
     for finding in found if form is not Format.json else ():
         where = f"file={finding.file},line={finding.line},col={finding.column}"
-        message = finding.message.replace("%", "%25")
+        message = finding.message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
         typer.echo(f"::error {where},title={finding.rule}::{message}" if form is Format.github else str(finding))
     if form is Format.text:
         count = f"{len(paths)} {'pages' if len(paths) > 1 else 'page'}"

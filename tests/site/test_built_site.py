@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from runbooks.pages import parse_page
+from runbooks.pages.parse import RUNNERS
 from runbooks.settings import Settings
 from runbooks.target import Target
 from tests.site.built import Document, is_external, read_document, target_of
 
+DOCS = Path(__file__).parents[2] / "docs"
 MEASURED = Path(__file__).parents[2] / "docs" / "_data" / "freeze-matrix.json"
 ROOMS = ("errors", "settings", "target", "comfyui", "drift", "workers", "lab", "pages")
 
@@ -116,6 +119,22 @@ def test_every_public_name_is_in_the_python_reference(room: str, documents: dict
     assert public
     missing = [name for name in public if f"{module.__name__}.{name}" not in documented]
     assert missing == []
+
+
+def test_every_page_shows_exactly_the_steps_that_are_run(site: Path) -> None:
+    """The same count as in pytest and in ``runbooks run``, which both take them from ``parse_page``."""
+    counted = {}
+    for path in sorted(DOCS.rglob("*.md")):
+        is_source = any(part.startswith("_") for part in path.relative_to(DOCS).parts)
+        if is_source or "\n::: " in path.read_text("utf-8"):  # the latter shows signatures and docstrings
+            continue
+        name = path.relative_to(DOCS).with_suffix("")
+        folder = name.parent if name.name == "index" else name
+        html = (site / folder / "index.html").read_text("utf-8")
+        shown = re.findall(rf'<div class="[^"]*language-(?:{"|".join(RUNNERS)}) [^"]*"(?![^>]*data-exempt)', html)
+        counted[name.as_posix()] = (len(shown), len(parse_page(path, root=DOCS.parent).steps))
+    assert {name: count for name, count in counted.items() if count[0] != count[1]} == {}
+    assert sum(steps for _, steps in counted.values()) > 100
 
 
 def test_sources_of_the_site_are_not_published(site: Path) -> None:
