@@ -164,22 +164,17 @@ class JobStore:
             row = connection.execute(select(generation_jobs).where(generation_jobs.c.id == job_id)).one_or_none()
         return None if row is None else Job(*row)
 
-    def last(self, count: int) -> list[JobLine]:
-        """The jobs created last, the newest first."""
+    def overview(self, last: int) -> tuple[list[JobLine], dict[str, int]]:
+        """The jobs created last, the newest first, and how many are pending and running in all."""
         columns = [generation_jobs.c[field.name] for field in fields(JobLine)]
         with self._engine.connect() as connection:
-            rows = connection.execute(select(*columns).order_by(generation_jobs.c.id.desc()).limit(count))
-            return [JobLine(*row) for row in rows]
+            rows = connection.execute(select(*columns).order_by(generation_jobs.c.id.desc()).limit(last))
+            return [JobLine(*row) for row in rows], _count(connection, ("pending", "running"))
 
-    def count(self, *states: str, before: int | None = None) -> dict[str, int]:
-        """How many jobs are in each of these states, of those created before the job ``before`` if one is named."""
-        jobs = generation_jobs.c
-        statement = select(jobs.status, func.count()).where(jobs.status.in_(states)).group_by(jobs.status)
-        if before is not None:
-            statement = statement.where(jobs.id < before)
+    def count(self, *states: str, before: int) -> dict[str, int]:
+        """How many of the jobs created before this one are in each of these states."""
         with self._engine.connect() as connection:
-            found = {row[0]: row[1] for row in connection.execute(statement)}
-        return {state: found.get(state, 0) for state in states}
+            return _count(connection, states, before)
 
     def picture(self, job_id: int) -> str | None:
         """The path of the picture that a completed job made, as its worker stored it; None when there is none."""
@@ -228,3 +223,12 @@ def _change(connection: Connection, job_id: int, only_from: Iterable[str] | None
         statement = statement.where(jobs.status.in_(list(only_from)))
     row = connection.execute(statement.returning(generation_jobs)).one_or_none()
     return None if row is None else Job(*row)
+
+
+def _count(connection: Connection, states: Iterable[str], before: int | None = None) -> dict[str, int]:
+    jobs, states = generation_jobs.c, list(states)
+    statement = select(jobs.status, func.count()).where(jobs.status.in_(states)).group_by(jobs.status)
+    if before is not None:
+        statement = statement.where(jobs.id < before)
+    found = {row[0]: row[1] for row in connection.execute(statement)}
+    return {state: found.get(state, 0) for state in states}

@@ -89,7 +89,7 @@ def test_no_worker_is_told_in_words_and_what_was_typed_stays(
     assert "/troubleshooting/#503-image-queuing-service" in answer.text
     assert "my long prompt</textarea>" in answer.text
     assert '<option value="768x512" selected>' in answer.text
-    assert store.last(1) == []
+    assert store.overview(1)[0] == []
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,11 @@ def test_the_store_tells_the_last_jobs_and_counts_them(store: JobStore) -> None:
     jobs = [new_job(store) for _ in range(4)]
     store.change(jobs[0].id, status="running", started_at=utc_now())
     store.change(jobs[1].id, status="failed", error_message="no")
-    assert [line.id for line in store.last(3)] == [jobs[3].id, jobs[2].id, jobs[1].id]
-    assert store.last(3)[-1].error_message == "no"
-    assert store.count("pending", "running") == {"pending": 2, "running": 1}
+    last, counts = store.overview(3)
+    assert [(line.id, line.error_message) for line in last] == [
+        (jobs[3].id, None),
+        (jobs[2].id, None),
+        (jobs[1].id, "no"),
+    ]
+    assert counts == {"pending": 2, "running": 1}
     assert store.count("pending", "running", before=jobs[3].id) == {"pending": 1, "running": 1}

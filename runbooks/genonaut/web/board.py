@@ -143,8 +143,8 @@ def _now(view: View, word: FilesWord | None) -> Now:
 
 def _ask(store: JobStore) -> _Jobs:
     try:
-        counts = store.count("pending", "running")
-        return _Jobs(store.last(JOBS), counts["pending"], counts["running"])
+        last, counts = store.overview(JOBS)
+        return _Jobs(last, counts["pending"], counts["running"])
     except DBAPIError as error:
         return _Jobs(error=redact_text(str(error.orig).strip().partition("\n")[0]))
 

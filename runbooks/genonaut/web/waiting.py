@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +11,8 @@ from runbooks.drift.reports import redis_client
 from runbooks.genonaut.worker import GENERATION_QUEUE
 
 QUEUES = (GENERATION_QUEUE, "default")
+RARELY = 5.0
+"""Seconds between two questions for when the broker was started."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Broker:
         """
         self._client = redis_client(redis_url, PATIENCE)
         self._started: tuple[str, datetime] | None = None
+        self._asked = float("-inf")
 
     def look(self, now: datetime) -> Waiting | None:
         """What waits now; None when the broker does not answer.
@@ -53,23 +57,28 @@ class Broker:
                     pipe.llen(queue)
                 # Where kombu keeps what was taken and is not acknowledged yet.
                 pipe.hlen("unacked")
-                pipe.info("server")
-                *queued, reserved, server = pipe.execute(raise_on_error=False)
+                ask = time.monotonic() - self._asked > RARELY
+                if ask:
+                    pipe.info("server")
+                told = pipe.execute(raise_on_error=False)
         except (RedisError, OSError):
             return None
-        numbers = [number if isinstance(number, int) else 0 for number in (*queued, reserved)]
-        return Waiting(sum(numbers[:-1]), numbers[-1], self._since(server, now))
+        if ask:
+            self._asked, self._started = time.monotonic(), self._since(told.pop(), now)
+        *queued, reserved = [number if isinstance(number, int) else 0 for number in told]
+        return Waiting(sum(queued), reserved, self._started[1] if self._started else None)
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
 
-    def _since(self, server: object, now: datetime) -> datetime | None:
+    def _since(self, server: object, now: datetime) -> tuple[str, datetime] | None:
+        """Which run of the broker this is, and when it began."""
         # A user of the broker may be forbidden to ask for this.
         if not isinstance(server, dict) or "uptime_in_seconds" not in server:
             return None
         run = str(server.get("run_id"))
         # It counts whole seconds; told anew each time, the start would waver.
-        if self._started is None or self._started[0] != run:
-            self._started = (run, now - timedelta(seconds=int(server["uptime_in_seconds"])))
-        return self._started[1]
+        if self._started is not None and self._started[0] == run:
+            return self._started
+        return run, now - timedelta(seconds=int(server["uptime_in_seconds"]))
