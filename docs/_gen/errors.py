@@ -93,7 +93,7 @@ class Message:
 
 @cache
 def messages() -> tuple[Message, ...]:
-    """Return every message once, in the order of the sections and the files."""
+    """Return every message once, by section and by its words, wherever it stands in the code."""
     trees = {path: ast.parse(path.read_text("utf-8")) for path in sorted((ROOT / "runbooks").rglob("*.py"))}
     told, of_jobs = _derived(trees, TOLD), _derived(trees, OF_JOBS)
     found: dict[tuple[str, str], Message] = {}
@@ -105,7 +105,9 @@ def messages() -> tuple[Message, ...]:
             if known is None or not known.do:
                 found[message.section, what] = message
     order = list(SECTIONS)
-    return tuple(sorted(found.values(), key=lambda message: (order.index(message.section), message.place)))
+    return tuple(
+        sorted(found.values(), key=lambda message: (order.index(message.section), message.what.strip("… .:").lower()))
+    )
 
 
 def _section(name: str) -> str:
