@@ -179,6 +179,9 @@ def _the_broker_goes(page: Watched) -> None:
     seen = page.seen()
     assert [finding["id"] for finding in seen["findings"]] == ["broker-down"]
     assert (seen["services"]["broker"]["state"], seen["processes"]) == ("down", [])
+    since = datetime.fromisoformat(seen["services"]["broker"]["since"])
+    assert timedelta() < datetime.now(UTC) - since < timedelta(seconds=10)
+    assert datetime.fromisoformat(page.seen()["findings"][0]["since"]) - since < timedelta(milliseconds=1)
     html = page.client.get("/status").text
     assert "Not working." in html
     assert "Nothing is known of it while the broker does not answer." in html

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from runbooks.drift import redact_text
 from runbooks.drift.agreement import in_words
-from runbooks.drift.findings import Finding, Severity
+from runbooks.drift.findings import BROKER_DOWN, Finding, Severity
 from runbooks.drift.health import Status, View, Watch
 from runbooks.drift.report import Report, Role
 from runbooks.drift.showing import shown
@@ -22,7 +22,7 @@ from runbooks.genonaut.tables import JobLine, utc_now
 from runbooks.genonaut.web.comfy import Look, Looker
 from runbooks.genonaut.web.findings import Cures, findings_of
 from runbooks.genonaut.web.sitelink import site_link
-from runbooks.genonaut.web.waiting import Broker, Waiting
+from runbooks.genonaut.web.waiting import Broker
 from runbooks.genonaut.web.words import LONG, TAKES_LONG, Now, explain
 from runbooks.settings import Settings
 
@@ -57,6 +57,7 @@ class Board:
         self._settings, self._files, self._watch, self._env_target = settings, files, watch, env_target
         self._looker, self._broker = Looker(), Broker(settings.broker_url)
         self._cures = Cures(Path.cwd(), env_target)
+        self._down_since: datetime | None = None
 
     def close(self) -> None:
         """Close the connection to the broker."""
@@ -73,6 +74,8 @@ class Board:
     def look(self, store: JobStore) -> dict[str, Any]:
         """Everything, as it is now. Takes a few milliseconds, and never waits longer than a second for any of it."""
         view = self._watch.look()
+        # Nothing is known of the processes since then, as far as somebody has looked.
+        self._down_since = (self._down_since or datetime.now(UTC)) if view.broker is not None else None
         word = self._files.of_comfyui()
         waiting = self._broker.look(view.now) if view.now is not None else None
         jobs = _ask(store)
@@ -86,14 +89,14 @@ class Board:
             "output": _in_short(found, there),
             "time": _time(datetime.now(UTC)),
             "env_target": self._env_target,
-            "findings": [_finding(each) for each in found],
+            "findings": [_finding(each, self._down_since) for each in found],
             "processes": _processes(view),
             "strangers": [
                 {"role": str(each.role), "pid": each.pid, "host": each.host, "env_target": each.env_target}
                 for each in view.strangers
             ],
             "services": {
-                "broker": _broker(self._settings, view, waiting),
+                "broker": _broker(self._settings, view, self._down_since or (waiting.since if waiting else None)),
                 "comfyui": [_comfyui(url, raw, looks, view, word) for url, raw in places.items()],
                 "job_store": _job_store(self._settings, jobs),
             },
@@ -181,7 +184,9 @@ def _in_short(found: Sequence[Finding], there: Look | None) -> str:
     return f"Every process uses what the files say, and {answers}."
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: Finding, down_since: datetime | None) -> dict[str, Any]:
+    if finding.kind is BROKER_DOWN:
+        finding = replace(finding, since=down_since)
     return {**finding.as_json(), "title": finding.kind.title, "url": site_link(finding.kind.page)}
 
 
@@ -199,12 +204,12 @@ def _processes(view: View) -> list[dict[str, Any]]:
     return found
 
 
-def _broker(settings: Settings, view: View, waiting: Waiting | None) -> dict[str, Any]:
+def _broker(settings: Settings, view: View, since: datetime | None) -> dict[str, Any]:
     return {
         "url": shown("REDIS_URL", settings.broker_url),
         "state": "up" if view.broker is None else "down",
         "output": "it answers" if view.broker is None else view.broker,
-        "since": _time(waiting.since) if waiting else None,
+        "since": _time(since),
     }
 
 
