@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import html
 import json
+import os
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -84,7 +85,8 @@ def write_partial(states: Mapping[str, tuple[str, str]]) -> None:
         f"{address}/" if address else "": f'<p class="stamp {state}">{html.escape(text)}</p>'
         for address, (state, text) in states.items()
     }
-    part = PARTIAL.with_name(".stamps.html.part")
+    # Two test processes may build at the same time.
+    part = PARTIAL.with_name(f".stamps.{os.getpid()}.part")
     part.write_text(f"{{{{ {json.dumps(shown, indent=1, ensure_ascii=False)}[page.url] | safe }}}}\n", "utf-8")
     part.replace(PARTIAL)
 

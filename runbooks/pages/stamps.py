@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -96,6 +97,6 @@ def write_stamps(file: Path, stamps: Mapping[str, Stamp]) -> None:
     """Write a file of stamps, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({name: asdict(stamp) for name, stamp in sorted(stamps.items())}, indent=1)
-    part = file.with_name(f".{file.name}.part")
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     part.write_text(text + "\n", "utf-8")
     part.replace(file)
