@@ -281,6 +281,32 @@ def test_a_thousand_reports_are_read_compared_and_written_in_less_than_fifty_mil
     assert min(seconds) < 0.05
 
 
+def test_processes_of_another_target_are_not_compared(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for target, port in (("local-demo", 1), ("local-dev", 2)):
+        monkeypatch.setenv("ENV_TARGET", target)
+        one = reporter(url, {"url": f"http://localhost:{port}", "timeout": 30})
+        one._id = f"of {target}"
+        assert one.beat()
+    watch = Watch(url, "shop", env_target="local-demo", needs_worker=False)
+    view = watch.look()
+    watch.close()
+    assert [standing.report.env_target for standing in view.standings] == ["local-demo"]
+    assert [report.env_target for report in view.strangers] == ["local-dev"]
+    assert (view.drifts, view.output) == ((), "")
+
+
+def test_each_reader_is_shown_the_keys_that_it_asks_for(url: str) -> None:
+    one = reporter(url, {"url": "http://localhost:1", "timeout": 30})
+    assert one.beat()
+    watch = Watch(url, "shop", needs_worker=False)
+    for _ in range(2):
+        view = watch.look()
+        for show, keys in ((["url"], {"url"}), (None, {"url", "timeout"}), (["timeout", "none"], {"timeout"})):
+            (process,) = view.as_json(show)["processes"]
+            assert set(process["settings"]) == keys
+    watch.close()
+
+
 THIRTY = {f"setting_{number}": f"http://localhost:{number}" for number in range(30)}
 
 
