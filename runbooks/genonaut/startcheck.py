@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,7 +92,7 @@ def check_at_start(settings: Settings) -> None:
     """
     deadline = time.monotonic() + _STRICT_WAIT
     asked = Asked(lambda: list(others(settings.broker_url)))
-    with_comfyui = Asked(lambda: _until(deadline, settings)) if is_strict() else None
+    with_comfyui = Asked(lambda: _with_patience(settings, deadline - _EVERY)) if is_strict() else None
     problems = [*shadowed(layers_at_start()), *output_folder(settings), *(asked.answer(deadline) or [])]
     if with_comfyui is None:
         _warn(problems)
@@ -179,30 +179,25 @@ def _url(settings: Settings) -> str:
     return f"COMFYUI_URL={shown('COMFYUI_URL', settings.comfyui_url)} ({_origin('comfyui-url')})"
 
 
-def _until(deadline: float, settings: Settings) -> list[Problem]:
-    return _with_patience(settings, lambda _: time.monotonic() + _EVERY > deadline)
-
-
 def _check_patiently(settings: Settings) -> None:
     view = look_at(os.getpid())
     took = (datetime.now(UTC) - view.started).total_seconds() if view else 0.0
     until = time.monotonic() + max(_GRACE, 2 * took)
-    _warn(_with_patience(settings, lambda _: time.monotonic() > until))
+    _warn(_with_patience(settings, until))
     time.sleep(max(until - time.monotonic(), 0.0))
     _warn(problem for problem in others(settings.broker_url) if problem.about not in _Told.about)
 
 
-def _with_patience(settings: Settings, is_over: Callable[[float], bool]) -> list[Problem]:
+def _with_patience(settings: Settings, until: float) -> list[Problem]:
     """The problem with ComfyUI, if there is one that lasts.
 
     Args:
         settings: of this process.
-        is_over: told how many seconds were waited; whether another look makes no sense.
+        until: when it is no longer looked at again, by ``time.monotonic()``.
     """
-    began = time.monotonic()
     while (problem := comfyui(settings)) is not None:
         # A wrong folder does not mend itself; all else may still be coming up.
-        if problem.page == SWITCH or is_over(time.monotonic() - began):
+        if problem.page == SWITCH or time.monotonic() > until:
             return [problem]
         time.sleep(_EVERY)
     return []
