@@ -14,6 +14,19 @@ from pathlib import Path
 from runbooks.kernie.options import Options
 
 FOLDER_TYPES = ("output", "input", "temp")
+# Served for download only: a browser would run them.
+ACTIVE_TYPES = frozenset(
+    {
+        "text/html",
+        "text/css",
+        "text/javascript",
+        "text/xml",
+        "application/javascript",
+        "application/xhtml+xml",
+        "application/xml",
+        "image/svg+xml",
+    }
+)
 
 
 class OutsideFolderError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,21 @@ class UserData:
     def __init__(self, folders: Folders) -> None:
         self.folder = folders.user / USER
 
-    def path(self, *parts: str) -> Path:
-        """A path in the folder.
+    def path(self, name: str, *, create: bool = True) -> Path:
+        """A path in the folder. As on the real server, asking makes the folder above it, unless told not to.
 
         Raises:
             OutsideFolderError: if it leads out.
         """
-        return inside(self.folder, *parts)
+        path = inside(self.folder, urllib.parse.unquote(name))
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
     def settings(self) -> dict[str, Any]:
         """All settings. A file that holds none counts as empty."""
         try:
-            found = json.loads((self.folder / SETTINGS_FILE).read_bytes())
+            found = json.loads(self.path(SETTINGS_FILE).read_bytes())
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
@@ -39,9 +43,17 @@ class UserData:
         write_whole(self.folder / SETTINGS_FILE, json.dumps(settings, indent=4).encode())
 
     def files(self, folder: Path, *, recurse: bool) -> list[Path]:
-        """The files in a folder, sorted."""
+        """The files in a folder, sorted; hidden ones are left out."""
         found = folder.rglob("*") if recurse else folder.glob("*")
-        return sorted(path for path in found if path.is_file())
+        return sorted(path for path in found if path.is_file() and not _is_hidden(path.relative_to(folder)))
+
+    def everything(self, folder: Path) -> list[Path]:
+        """Folders and files below a folder, folders first, by name."""
+        return sorted(folder.rglob("*"), key=lambda path: (not path.is_dir(), path.name.lower()))
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def described(path: Path, name: str) -> dict[str, Any]:

@@ -124,6 +124,7 @@ def test_an_svg_is_shown_in_an_img_and_downloaded_everywhere_else(shared: Runnin
 
 
 def test_settings_are_kept(kernie: RunningMock) -> None:
+    assert kernie.get("/users") == {"storage": "server", "migrated": False}
     assert kernie.get("/settings") == {}
     assert kernie.get("/settings/Comfy.Unset") is None
     kernie.post("/settings", {"Comfy.A": 1, "Comfy.B": [2]})
@@ -146,6 +147,39 @@ def test_user_data_is_written_listed_moved_and_deleted(kernie: RunningMock) -> N
     assert ask(kernie, "/userdata/workflows%2Fb%2Fc.json", "DELETE")[0] == 404
 
 
+def test_the_newer_list_goes_all_the_way_down_folders_first(kernie: RunningMock) -> None:
+    assert kernie.get("/v2/userdata") == []
+    for name in ("b.txt", "A.txt", "deep%2Fer%2Fc.txt", ".hidden%2Fd.txt"):
+        ask(kernie, f"/userdata/{name}", "POST", b"12345")
+    found = [(each["type"], each["path"]) for each in kernie.get("/v2/userdata")]
+    folders = [("directory", ".hidden"), ("directory", "deep"), ("directory", "deep/er")]
+    files = [("file", path) for path in ("A.txt", "b.txt", "deep/er/c.txt", ".hidden/d.txt")]
+    assert found == [*folders, *files]
+    assert [each["path"] for each in kernie.get("/v2/userdata?path=deep")] == ["deep/er", "deep/er/c.txt"]
+    assert ask(kernie, "/v2/userdata?path=b.txt")[0] == 400
+    assert kernie.get("/userdata?dir=.&recurse=true") == ["A.txt", "b.txt", "deep/er/c.txt"], "hidden ones are left out"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "disposition"),
+    [
+        ("a.json", "application/json", "attachment"),
+        ("a.html", "application/octet-stream", "attachment"),
+        ("user.css", "text/css", "inline"),
+        ("other.css", "application/octet-stream", "attachment"),
+    ],
+)
+def test_user_data_is_for_download(name: str, kind: str, disposition: str, kernie: RunningMock) -> None:
+    ask(kernie, f"/userdata/{name}", "POST", b"{}")
+    status, answer = ask(kernie, f"/userdata/{name}")
+    told = {key: answer.headers[key] for key in ("Content-Type", "Content-Disposition", "X-Content-Type-Options")}
+    assert (status, list(told.values())) == (200, [kind, disposition, "nosniff"])
+
+
+def test_a_name_that_no_file_can_have_is_refused(kernie: RunningMock) -> None:
+    assert ask(kernie, f"/userdata/{'x' * 300}", "POST", b"")[0] == 400
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -154,7 +188,8 @@ def test_user_data_is_written_listed_moved_and_deleted(kernie: RunningMock) -> N
         ("/userdata?dir=missing", 404),
         ("/userdata/..%2F..%2Fsecret", 403),
         ("/userdata/missing", 404),
-        ("/v2/userdata?path=../..", 403),
+        ("/v2/userdata?path=../..", 400),
+        ("/v2/userdata?path=missing", 404),
     ],
 )
 def test_user_data_outside_or_missing_is_refused(path: str, status: int, shared: RunningMock) -> None:

@@ -1,15 +1,20 @@
-"""`/userdata`, `/settings`, `/users`: what a frontend keeps on the server."""
+"""`/userdata`, `/settings`, `/users`: what a frontend keeps on the server.
+
+No recordings: as read in ComfyUI's `app/user_manager.py` (commit d14a1717) and `app/app_settings.py` (6a967100).
+"""
 
 from __future__ import annotations
 
+import mimetypes
 import shutil
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from runbooks.kernie.answers import empty, json_answer, json_body, mock_of
-from runbooks.kernie.files import OutsideFolderError, write_whole
+from runbooks.kernie.files import ACTIVE_TYPES, OutsideFolderError, write_whole
 from runbooks.kernie.userdata import UserData, described
 
 ROUTES = web.RouteTableDef()
@@ -71,7 +76,7 @@ async def list_files(request: web.Request) -> web.Response:
         folder = _data(request).path(wish)
     except (OutsideFolderError, ValueError):
         return _text(403, "Invalid directory")
-    if not folder.is_dir():
+    if not folder.exists():
         return _text(404, "Directory not found")
     found = _data(request).files(folder, recurse=_is_true(request, "recurse"))
     names = [path.relative_to(folder).as_posix() for path in found]
@@ -84,15 +89,17 @@ async def list_files(request: web.Request) -> web.Response:
 
 @ROUTES.get("/v2/userdata")
 async def list_files_and_folders(request: web.Request) -> web.Response:
-    """Files and folders directly below `path`."""
+    """Files and folders below `path`, folders first."""
+    data, wish = _data(request), request.query.get("path", "")
     try:
-        folder = _data(request).path(request.query.get("path", ""))
+        folder = data.path(urllib.parse.unquote(wish), create=False)
     except (OutsideFolderError, ValueError):
-        return _text(403, "Invalid directory path")
+        return _text(400, "Invalid path requested")
+    if not folder.exists():
+        return json_answer([]) if folder == data.folder else _text(404, "Requested path not found")
     if not folder.is_dir():
-        return _text(404, "Directory not found")
-    root = _data(request).folder
-    return json_answer([_item(path, root) for path in sorted(folder.iterdir())])
+        return _text(400, "Requested path is not a directory")
+    return json_answer([_item(path, data.folder) for path in data.everything(folder)])
 
 
 def _item(path: Path, root: Path) -> dict[str, Any]:
@@ -103,30 +110,45 @@ def _item(path: Path, root: Path) -> dict[str, Any]:
     return {**item, "type": "file", "size": about.st_size, "modified": about.st_mtime}
 
 
-def _named(request: web.Request, part: str = "file") -> Path:
+def _named(request: web.Request, part: str = "file", *, exists: bool = False) -> Path | web.Response:
+    """The path that a part of the route names, or the answer if it may not be had."""
     name = request.match_info.get(part)
     if not name:
-        raise web.HTTPBadRequest(text="")
+        return empty(400)
     try:
-        return _data(request).path(name)
+        path = _data(request).path(name)
     except (OutsideFolderError, ValueError):
-        raise web.HTTPForbidden(text="") from None
+        return empty(403)
+    return empty(404) if exists and not path.exists() else path
 
 
 @ROUTES.get("/userdata/{file}")
 async def read_file(request: web.Request) -> web.StreamResponse:
-    """One file."""
-    path = _named(request)
-    return web.FileResponse(path) if path.is_file() else empty(404)
+    """One file, for download."""
+    path = _named(request, exists=True)
+    if isinstance(path, web.Response):
+        return path
+    kind, disposition = mimetypes.guess_type(path.name)[0] or "application/octet-stream", "attachment"
+    if path == _data(request).folder / "user.css":
+        kind, disposition = "text/css", "inline"
+    elif kind in ACTIVE_TYPES:
+        kind = "application/octet-stream"
+    headers = {"Content-Type": kind, "X-Content-Type-Options": "nosniff", "Content-Disposition": disposition}
+    return web.FileResponse(path, headers=headers)
 
 
 @ROUTES.post("/userdata/{file}")
 async def write_file(request: web.Request) -> web.Response:
     """Write the body; `overwrite=false` refuses to replace, `full_info=true` tells more."""
     path = _named(request)
+    if isinstance(path, web.Response):
+        return path
     if request.query.get("overwrite") == "false" and path.exists():
         return _text(409, "File already exists")
-    write_whole(path, await request.read())
+    try:
+        write_whole(path, await request.read())
+    except OSError:
+        return web.Response(status=400, reason="Invalid filename")
     return _told(request, path)
 
 
@@ -138,21 +160,23 @@ def _told(request: web.Request, path: Path) -> web.Response:
 @ROUTES.delete("/userdata/{file}")
 async def delete_file(request: web.Request) -> web.Response:
     """Delete one file."""
-    path = _named(request)
-    if not path.is_file():
-        return empty(404)
-    path.unlink()
+    path = _named(request, exists=True)
+    if isinstance(path, web.Response):
+        return path
+    path.unlink()  # a folder makes it 500, as on the real server
     return empty(204)
 
 
 @ROUTES.post("/userdata/{file}/move/{dest}")
 async def move_file(request: web.Request) -> web.Response:
     """Rename one file; `overwrite=false` refuses to replace."""
-    path, target = _named(request), _named(request, "dest")
-    if not path.is_file():
-        return empty(404)
+    path = _named(request, exists=True)
+    if isinstance(path, web.Response):
+        return path
+    target = _named(request, "dest")
+    if isinstance(target, web.Response):
+        return target
     if request.query.get("overwrite") == "false" and target.exists():
         return _text(409, "File already exists")
-    target.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(path, target)
     return _told(request, target)

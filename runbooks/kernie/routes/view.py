@@ -11,24 +11,11 @@ from aiohttp import web
 from PIL import Image
 
 from runbooks.kernie.answers import empty, mock_of
-from runbooks.kernie.files import OutsideFolderError, inside
+from runbooks.kernie.files import ACTIVE_TYPES, OutsideFolderError, inside
 
 ROUTES = web.RouteTableDef()
 PREVIEW_FORMATS = ("webp", "jpeg")
 DEFAULT_QUALITY = 90
-# Served for download only: a browser would run them.
-ACTIVE_TYPES = frozenset(
-    {
-        "text/html",
-        "text/css",
-        "text/javascript",
-        "text/xml",
-        "application/javascript",
-        "application/xhtml+xml",
-        "application/xml",
-        "image/svg+xml",
-    }
-)
 
 
 @ROUTES.get("/view")
