@@ -172,11 +172,9 @@ def _say_what_next(out: Console, lab: Lab, state: str, root: Path, detach: bool)
     out.print(
         f"Generate a picture at {pages['generate']}, and see what runs with what at {pages['status']}", markup=False
     )
-    if state in TROUBLES:
-        out.print(TROUBLES[state].says, markup=False)
-    elif lab.state.incident:
+    if state == "incident":
         out.print(f"This is the incident: the file says {lab.environment()['MOCK_URL']}, and the worker does not know.")
-    else:
+    elif state not in TROUBLES:
         out.print("All is well: a job that you create now completes.")
     if lab.environment()["API_URL"] != "http://127.0.0.1:8001":
         out.print("In another terminal, point the pages' commands at this lab:", markup=False)

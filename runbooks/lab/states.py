@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,10 +48,13 @@ def start_in_state(
     )
     if state in TROUBLES:
         try:
-            TROUBLES[state].make(lab)
+            job = TROUBLES[state].make(lab)
         except BaseException:
             lab.stop(kill=True)
             raise
+        if on_progress:
+            seconds = time.time() - lab.state.started
+            on_progress(Progress("lab", "note", TROUBLES[state].says.format(job=job), seconds))
     return lab
 
 

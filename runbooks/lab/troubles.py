@@ -28,21 +28,21 @@ class Trouble:
     """One trouble.
 
     Attributes:
-        make: makes it in a lab that is up.
-        says: what is so then, in one sentence.
+        make: makes it in a lab that is up, and tells the job that it is about, if it is about one.
+        says: what is so then, in one sentence; ``{job}`` stands for that job.
     """
 
-    make: Callable[[Lab], object]
+    make: Callable[[Lab], int | None]
     says: str
 
 
-def complete_a_job(lab: Lab) -> None:
+def complete_a_job(lab: Lab) -> int:
     """No trouble at all: a lab that has been used once."""
     target = Target.from_environment(lab.environment())
-    target.wait_for_job(target.create_job().id)
+    return target.wait_for_job(target.create_job().id).id
 
 
-def lose_prompts(lab: Lab, count: int = 1) -> list[int]:
+def lose_prompts(lab: Lab, count: int = 1) -> int:
     """Have jobs run for prompts that ComfyUI has forgotten, as after its restart: `running` until 900 s have passed.
 
     Args:
@@ -50,7 +50,7 @@ def lose_prompts(lab: Lab, count: int = 1) -> list[int]:
         count: how many; more than the worker has pool children do not run.
 
     Returns:
-        The numbers of the jobs.
+        The number of the first job.
     """
     target = Target.from_environment(lab.environment())
     # The first look at each prompt is answered late: meanwhile it is done, and gone from the history.
@@ -59,16 +59,16 @@ def lose_prompts(lab: Lab, count: int = 1) -> list[int]:
     _wait(lambda: all(target.get_job(job).prompt_id for job in jobs), "the jobs' prompts")
     _wait(lambda: not any(_mock(target, "GET", "/queue").json().values()), "the prompts' end")
     _mock(target, "POST", "/history", {"clear": True})
-    return jobs
+    return jobs[0]
 
 
-def kill_the_worker(lab: Lab) -> None:
+def kill_the_worker(lab: Lab) -> int:
     """SIGKILL a worker whose pool children are all at work, main process and children, and start another one.
 
     The running jobs stay `running`, and one that it had reserved stays `pending`.
     """
     main = _worker(lab)
-    lose_prompts(lab, len(main.children()))
+    first = lose_prompts(lab, len(main.children()))
     Target.from_environment(lab.environment()).create_job("waits behind the others")
     _wait(lambda: _reserved(lab), "a reserved job")
     killed = [main, *main.children()]
@@ -76,6 +76,7 @@ def kill_the_worker(lab: Lab) -> None:
         process.kill()
     psutil.wait_procs(killed, _PATIENCE)
     start_worker(lab)
+    return first
 
 
 def leave_an_orphan(lab: Lab) -> None:
@@ -100,7 +101,7 @@ def hang_the_mock(lab: Lab) -> None:
     _fault(Target.from_environment(lab.environment()), {"kind": "hang"})
 
 
-def stop_the_broker(lab: Lab) -> None:
+def stop_the_broker(lab: Lab) -> int:
     """Stop the embedded broker, while a job runs."""
     pid = lab.state.service("broker").pid
     if pid is None:
@@ -111,6 +112,7 @@ def stop_the_broker(lab: Lab) -> None:
     process = psutil.Process(pid)
     process.send_signal(signal.SIGTERM)
     process.wait(_PATIENCE)
+    return job
 
 
 def start_worker(lab: Lab, *arguments: str) -> None:
@@ -135,13 +137,17 @@ def start_worker(lab: Lab, *arguments: str) -> None:
 
 
 TROUBLES: Mapping[str, Trouble] = {
-    "used": Trouble(complete_a_job, "All is well, and job 1 has completed."),
-    "busy": Trouble(lose_prompts, "A job runs, and its prompt is lost: the worker waits for it, and will not stop."),
-    "killed": Trouble(kill_the_worker, "A worker was killed: its running jobs stay running, a reserved one pending."),
+    "used": Trouble(complete_a_job, "All is well, and job {job} has completed."),
+    "busy": Trouble(
+        lose_prompts, "Job {job} runs, and its prompt is lost: the worker waits for it, and will not stop."
+    ),
+    "killed": Trouble(
+        kill_the_worker, "A worker was killed: job {job} stays running, and one that was reserved pending."
+    ),
     "orphan": Trouble(leave_an_orphan, "Two workers share the jobs: a stale orphan, and one that is as the files say."),
     "two-workers": Trouble(double_the_worker, "Two workers use the real ComfyUI, where nothing listens."),
     "hanging": Trouble(hang_the_mock, "The mock takes every request and answers none."),
-    "broker-down": Trouble(stop_the_broker, "The broker is down. It went while job 1 ran."),
+    "broker-down": Trouble(stop_the_broker, "The broker is down. It went while job {job} ran."),
 }
 """Each trouble by the name of its state."""
 
