@@ -5,7 +5,7 @@ from runbooks.drift.celery import report_settings
 
 app = Celery("shop", broker="filesystem://")
 folders = {"data_folder_in": "queue", "data_folder_out": "queue", "control_folder": "queue"}
-app.conf.update(broker_transport_options=folders, task_ignore_result=True)
+app.conf.update(broker_transport_options={**folders, "polling_interval": 0.05}, task_ignore_result=True)
 report_settings(app, get_settings)
 
 
