@@ -1,4 +1,7 @@
-"""Prompts as jobs: one view over what waits, runs and ran."""
+"""Prompts as jobs: one view over what waits, runs and ran.
+
+What the recordings leave open is as read in ComfyUI's `comfy_execution/jobs.py` (commit 172be438).
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,12 @@ from typing import Any
 from runbooks.kernie.queue import Entry, PromptQueue, Record, workflow_id
 
 STATES = ("pending", "in_progress", "completed", "failed", "cancelled")
-# Kinds of output that a person can look at.
+# What a person can look at: by the kind of output, by its format, by the ending of its file.
 PREVIEWABLE = ("images", "video", "audio", "3d", "text")
+FORMATS = ("video/", "audio/")
+ENDINGS_3D = (".obj", ".fbx", ".gltf", ".glb", ".usdz")
+ENDINGS_TEXT = (".txt", ".md", ".json")
+MAX_TEXT = 1024
 
 Job = dict[str, Any]
 
@@ -36,7 +43,8 @@ def ended_job(record: Record, *, detailed: bool = False) -> Job:
     number, _, prompt, extra_data, _ = kept["prompt"]
     messages = kept["status"]["messages"]
     told = dict(messages)
-    count, previews = _previews(kept["outputs"])
+    shown = list(_items(kept["outputs"]))
+    previews = [item for item in shown if _can_be_looked_at(item)]
     job = {
         "id": record.prompt_id,
         "status": record.state,
@@ -45,9 +53,9 @@ def ended_job(record: Record, *, detailed: bool = False) -> Job:
         "execution_start_time": told.get("execution_start", {}).get("timestamp"),
         "execution_end_time": messages[-1][1]["timestamp"],
         "execution_error": told.get("execution_error"),
-        "outputs_count": count,
+        "outputs_count": len(shown),
         "previewable_outputs_count": len(previews),
-        "preview_output": _best(previews),
+        "preview_output": _best(previews) or _text_preview(kept["outputs"]),
         "workflow_id": record.workflow_id,
     }
     job = {key: value for key, value in job.items() if value is not None}
@@ -58,34 +66,62 @@ def ended_job(record: Record, *, detailed: bool = False) -> Job:
     return job
 
 
-def _previews(outputs: dict[str, Any]) -> tuple[int, list[Job]]:
-    """How many outputs there are, and those that can be looked at."""
-    count = 0
-    previews = []
+def _lists(outputs: dict[str, Any]) -> Iterator[tuple[str, str, list[Any]]]:
+    """Node id, kind and items of every list among the outputs."""
     for node_id, kinds in outputs.items():
         for kind, items in kinds.items():
-            for item in items if kind != "animated" and isinstance(items, list) else ():
-                count += 1
-                if kind in PREVIEWABLE and isinstance(item, dict):
-                    previews.append({**item, "nodeId": node_id, "mediaType": kind})
-    return count, previews
+            if kind != "animated" and isinstance(items, list):
+                yield node_id, kind, items
+
+
+def _items(outputs: dict[str, Any]) -> Iterator[Job]:
+    """What counts as an output: files. Of plain texts, only the names of 3D files do."""
+    for node_id, kind, items in _lists(outputs):
+        for item in items:
+            if isinstance(item, str) and item.lower().endswith(ENDINGS_3D):
+                yield {"filename": item, "type": "output", "subfolder": "", "mediaType": "3d", "nodeId": node_id}
+            elif isinstance(item, dict):
+                yield {"mediaType": kind, **item, "nodeId": node_id}
+
+
+def _name(item: Job) -> str:
+    return str(item.get("filename", "")).lower()
+
+
+def _can_be_looked_at(item: Job) -> bool:
+    by_format = str(item.get("format", "")).startswith(FORMATS)
+    return item["mediaType"] in PREVIEWABLE or by_format or _name(item).endswith(ENDINGS_3D + ENDINGS_TEXT)
 
 
 def _best(previews: list[Job]) -> Job | None:
-    """The first saved output, or the first of any kind."""
-    saved = [preview for preview in previews if preview.get("type") == "output"]
-    return next(iter(saved or previews), None)
+    """The first saved output, or the first of any kind; text files only if there is nothing else."""
+    texts = [item for item in previews if item["mediaType"] == "text" or _name(item).endswith(ENDINGS_TEXT)]
+    others = [item for item in previews if item not in texts]
+    saved = [item for item in others if item.get("type") == "output"]
+    return next(iter(saved or others or texts), None)
+
+
+def _text_preview(outputs: dict[str, Any]) -> Job | None:
+    """The first plain text, cut: for jobs that have nothing else to look at."""
+    for node_id, kind, items in _lists(outputs):
+        for item in items if kind == "text" else ():
+            if not isinstance(item, dict):
+                text = str(item)
+                cut = {"content": text[:MAX_TEXT], **({"truncated": True} if len(text) > MAX_TEXT else {})}
+                return {**cut, "nodeId": node_id, "mediaType": kind}
+    return None
 
 
 def find_job(queue: PromptQueue, prompt_id: str) -> Job | None:
-    """One job in detail, or None."""
+    """One job in detail, or None. One that ran comes first: an id may have been used again."""
+    if (record := queue.history.get(prompt_id)) is not None:
+        return ended_job(record, detailed=True)
     if queue.running is not None and queue.running.prompt_id == prompt_id:
         return waiting_job(queue.running, "in_progress")
     for entry in queue.waiting:
         if entry.prompt_id == prompt_id:
             return waiting_job(entry, "pending")
-    record = queue.history.get(prompt_id)
-    return ended_job(record, detailed=True) if record is not None else None
+    return None
 
 
 @dataclass(frozen=True)

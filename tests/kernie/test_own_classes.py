@@ -95,6 +95,14 @@ def test_a_class_runs_with_its_inputs_defaults_and_hidden_ones(mock: RunningMock
     assert told == ["AB?", "2", ["1", "2"], {"workflow": {}}]
 
 
+def test_a_text_is_the_preview_of_a_job_and_no_output(mock: RunningMock) -> None:
+    prompt = {"1": node("Repeat", text="ab" * 900, times=1), "2": node("Show", text=["1", 0])}
+    job = mock.get(f"/api/jobs/{run_well(mock, prompt)['prompt'][1]}")
+    assert (job["outputs_count"], job["previewable_outputs_count"]) == (0, 0)
+    preview = job["preview_output"]
+    assert preview == {"content": "ab" * 512, "truncated": True, "nodeId": "2", "mediaType": "text"}
+
+
 def test_its_inputs_are_checked_as_those_of_any_node(mock: RunningMock) -> None:
     entry = node("Repeat", text="ab", times=99, ending="...", mood="angry")
     found = mock.get("/object_info/Repeat")["Repeat"]
