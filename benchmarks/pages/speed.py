@@ -20,6 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGES, BLOCKS = 20, 10
 PEERS = ["pytest-markdown-docs==0.9.2", "mktestdocs==0.2.5", "sybil==10.1.0", "pytest-codeblocks==0.17.0"]
+# Not newer: pytest-codeblocks uses an argument that pytest 9 has taken away.
+PYTEST = ["pytest==8.4.2", "psutil", "markdown-it-py", "pyyaml"]
 BARE = ["-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", "."]
 
 MKTESTDOCS = """
@@ -108,9 +110,7 @@ def main(rounds: int) -> None:
         folder = Path(name)
         subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
         python = str(folder / "venv" / "bin" / "python")
-        # Not newer: pytest-codeblocks uses an argument that pytest 9 has taken away.
-        own = ["pytest==8.4.2", "psutil", "markdown-it-py", "pyyaml"]
-        subprocess.run([python, "-m", "pip", "install", "-q", *own, *PEERS], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *PYTEST, *PEERS], check=True)
         write_pages(folder)
         for language, tools in commands(python).items():
             taken: dict[str, list[float]] = {tool: [] for tool in tools}
