@@ -65,11 +65,13 @@ class PageView:
         self._yes = yes
         self._count = 0
         self._lines = 0
+        self._left = False
 
     def begin(self, planned: Planned) -> None:
         """Show where the step stands, what the page says of it, and its code."""
         self._count += 1
         self._lines = 0
+        self._left = False
         block = planned.block
         title = next(part.title for part in self._page.sections if part.slug == block.section)
         marks = list(dict.fromkeys([_LANGUAGES[block.runner or "shell"], *block.tabs[-1:]]))
@@ -98,8 +100,10 @@ class PageView:
             self._print(f"  = [{len(lines) - _MOST_EXPECTED} more lines]", "dim")
 
     def leave(self, planned: Planned) -> None:
-        """Say in a line that a step is not run."""
-        self._print()
+        """Say in a line that a step is not run; such lines stand together."""
+        if not self._left:
+            self._print()
+        self._left = True
         self._print(f"Step {planned.number} left out ({planned.reason}): {planned.block.name}", "dim")
 
     def consent(self, planned: Planned) -> Reply:

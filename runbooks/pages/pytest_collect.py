@@ -106,6 +106,8 @@ class PageRun:
         self._counts = counts
         self._stack = ExitStack()
         self._session: Session | None = None
+        self._steps = page.steps
+        self._passed = 0  # of them, without a gap
         self._results: dict[Block, Result] = {}
         self._broken = False
 
@@ -158,13 +160,12 @@ class PageRun:
         Raises:
             StepFailed: one of the steps above has failed, so this one cannot run.
         """
-        for step in self.page.steps:
-            if step is block:
-                return
+        for step in self._steps[self._passed : self._steps.index(block)]:
             result = self.run(step)
             if not result.passed:
                 at = f"{self.page.name}:{result.line}"
                 raise StepFailed.at(self.page, block.line, f"not run: step {step.name} failed at {at}")
+            self._passed += 1
 
     def run(self, block: Block) -> Result:
         """Run a step, or return its result when it has run."""
@@ -180,6 +181,7 @@ class PageRun:
         stack, self._stack = self._stack, ExitStack()
         self._session = None
         self._results = {}
+        self._passed = 0
         self._broken = False
         stack.close()
 

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from runbooks.pages import parse_page
+from runbooks.pages.find import find_page
 from tests.cli.desk import PAGE, Desk
 from tests.support.terminal import COMMAND
 
@@ -78,13 +79,13 @@ def test_a_failing_assert_shows_an_operator_its_values(desk: Desk) -> None:
     assert "where 'failed' = {'status': 'failed'}.get('status')" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "name", ["lamp", "lamp.md", "ops/lamp", "docs/ops/lamp.md", "http://127.0.0.1:8010/ops/lamp/#steps"]
-)
-def test_a_page_is_found_by_path_name_and_address(desk: Desk, name: str) -> None:
+def test_a_page_is_found_by_path_name_and_address(desk: Desk) -> None:
     (desk.folder / "docs" / "ops").mkdir(parents=True)
     desk.write("# Lamp\n\n```bash\ntrue\n```\n", "docs/ops/lamp.md")
-    assert desk.without_terminal("run", name).returncode == 0
+    page = desk.folder / "docs" / "ops" / "lamp.md"
+    for name in ("lamp", "lamp.md", "ops/lamp", "docs/ops/lamp.md", "http://127.0.0.1:8010/ops/lamp/#steps"):
+        assert find_page(name, desk.folder) == page
+    assert desk.without_terminal("run", "http://127.0.0.1:8010/ops/lamp/#steps").returncode == 0
     assert desk.without_terminal("run", "lampe").stderr == "There is no page 'lampe'.\nDid you mean lamp?\n"
 
 
