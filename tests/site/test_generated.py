@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,7 @@ from runbooks.settings import Settings
 GEN = Path(__file__).resolve().parents[2] / "docs" / "_gen"
 
 
+@cache
 def load(name: str) -> ModuleType:
     """A script of docs/_gen as a module."""
     spec = importlib.util.spec_from_file_location(f"docs_{name}", GEN / f"{name}.py")
