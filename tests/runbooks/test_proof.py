@@ -56,6 +56,12 @@ def test_a_page_says_how_to_start_the_stack_with_its_trouble(path: Path) -> None
 
 
 @each_page
+def test_a_runbook_begins_with_the_one_command_for_a_reader_in_a_hurry(path: Path) -> None:
+    head, _, _ = path.read_text(encoding="utf-8").partition("\n## Symptom")
+    assert re.search(r"^\*\*In a hurry:\*\* .", head, re.MULTILINE)
+
+
+@each_page
 def test_a_page_that_changes_the_configuration_rolls_it_back(path: Path) -> None:
     page = read(path)
     edits = [step for step in page.steps if step.changes and re.search(r"sed -i|set_key\(", step.code)]
