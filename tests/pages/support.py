@@ -46,6 +46,9 @@ class Pages:
         self.root = pytester.path
         self.plugins = ["-p", "pytest_markdown_docs.plugin", "-p", "runbooks.pages.pytest_plugin"]
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        # With these pytest repeats whole messages in its summary.
+        monkeypatch.delenv("CI", raising=False)
+        monkeypatch.delenv("BUILD_NUMBER", raising=False)
 
     def write(self, name: str, text: str) -> None:
         path = self.root / name
