@@ -200,7 +200,7 @@ def _worker_goes(stack: Stack) -> None:
     worker = stack.process("worker")
     last = stack.job(stack.create())["id"]
     worker.terminate()
-    wait_until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, 20, "the worker stays")
+    wait_until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, 60, "the worker stays")
     seconds = _unavailable(stack)
     assert 0.9 < seconds < 3, "a worker gets one second to answer"
     assert stack.api.get(f"{JOBS}{last + 1}").status_code == 404, "no job is made"
