@@ -200,6 +200,7 @@ def _worker_goes(stack: Stack) -> None:
     worker = stack.process("worker")
     last = stack.job(stack.create())["id"]
     worker.terminate()
+    # Told to stop while a job is handed over, billiard's pool child waits up to 30 s for main to read its result.
     wait_until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, 60, "the worker stays")
     seconds = _unavailable(stack)
     assert 0.9 < seconds < 3, "a worker gets one second to answer"
