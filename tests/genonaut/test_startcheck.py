@@ -24,7 +24,7 @@ from runbooks.errors import UserError
 from runbooks.genonaut import holding, startcheck
 from runbooks.genonaut.startcheck import check_at_start, comfyui, others, output_folder, shadowed
 from runbooks.lab import Lab
-from runbooks.lab.processes import WORKER_APP
+from runbooks.lab.processes import MARKER, WORKER_APP
 from runbooks.settings import Settings, load_settings, read_layers
 from runbooks.workers import Restarted, restart_worker
 from tests.adopt.broker import Broker
@@ -321,7 +321,8 @@ def test_a_normal_start_is_silent_and_the_incident_is_told_in_the_log_of_the_api
         process = subprocess.Popen(
             [sys.executable, "-m", "runbooks.genonaut.api"],
             cwd=lab.root,
-            env={**os.environ, "ENV_TARGET": "local-demo", "API_PORT": "0", "GENONAUT_LAB": str(lab.root)},
+            # The lab's own broker, not the one that this environment may name: another lab can have that.
+            env={**os.environ, **lab.environment(), "API_PORT": "0", MARKER: str(lab.root)},
             stderr=output,
             stdout=subprocess.DEVNULL,
         )
