@@ -22,6 +22,8 @@ PATIENCE = 0.25
 PAGE = "runbooks/which-url-does-each-process-use.md"
 """The page to open, below ``docs/``."""
 
+Shape = Callable[[dict[str, Any]], dict[str, Any]]
+
 
 class Status(StrEnum):
     """As in the draft "Health Check Response Format for HTTP APIs"; ``warn`` is healthy, with something to see to."""
@@ -57,16 +59,17 @@ class View:
     files: str | None = None
     now: datetime | None = None
 
-    def as_json(self, show: Collection[str] | None = None) -> dict[str, Any]:
+    def as_json(self, show: Collection[str] | None = None, shape: Shape = dict) -> dict[str, Any]:
         """Plain values: ``configuration`` (status and output), ``drift`` and ``processes``.
 
         Args:
             show: keys whose values each process is shown with; all by default.
+            shape: called once for a report, with what stays the same of its process; the rest keeps its place in it.
         """
         return {
             "configuration": {"status": str(self.status), "output": self.output or None},
             "drift": [_drift_as_json(drift) for drift in self.drifts],
-            "processes": [_process_as_json(standing, show) for standing in self.standings],
+            "processes": [_process_as_json(standing, show, shape) for standing in self.standings],
         }
 
 
@@ -191,12 +194,12 @@ def _drift_as_json(drift: Drift) -> dict[str, Any]:
     }
 
 
-def _process_as_json(standing: Standing, show: Collection[str] | None) -> dict[str, Any]:
+def _process_as_json(standing: Standing, show: Collection[str] | None, shape: Shape) -> dict[str, Any]:
     report = standing.report
-    key = None if show is None else tuple(show)
+    key = None if show is None else tuple(show), shape
     form = report.forms.get(key)
     if form is None:
-        form = report.forms[key] = _form(report, show)
+        form = report.forms[key] = shape(_form(report, show))
     # The parts inside are shared from look to look, and only read.
     return form | {
         "state": state_of(report),

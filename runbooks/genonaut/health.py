@@ -39,7 +39,7 @@ def files_now() -> FilesNow:
 
 
 def with_comfyui(process: dict[str, Any]) -> dict[str, Any]:
-    """A process of a view as plain values, with its ComfyUI where one looks first."""
+    """A process of a view as plain values, with its ComfyUI where one looks first: a ``shape`` of ``View.as_json``."""
     settings = process.pop("settings")
     url, folder = (settings.get(key, {"value": None, "origin": None}) for key in SHOWN)
     first = {name: process.pop(name) for name in ("role", "pid", "state")}

@@ -95,6 +95,4 @@ def _look(request: Request) -> View | None:
 
 def _configuration(view: View) -> dict[str, Any]:
     """The members that come after the recorded ones, with the ComfyUI of each process where one looks first."""
-    found = view.as_json(SHOWN)
-    found["processes"] = [with_comfyui(process) for process in found["processes"]]
-    return found
+    return view.as_json(SHOWN, with_comfyui)

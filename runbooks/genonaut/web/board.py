@@ -197,10 +197,10 @@ def _processes(view: View) -> list[dict[str, Any]]:
         for report in drift.processes:
             differing.setdefault(report.id, {})[drift.key] = drift.matters and uses(report, drift.key)
     found = []
-    for standing, values in zip(view.standings, view.as_json(SHOWN)["processes"], strict=True):
+    for standing, values in zip(view.standings, view.as_json(SHOWN, with_comfyui)["processes"], strict=True):
         keys = differing.get(standing.report.id, {})
         stale = [key for key, matters in keys.items() if matters]
-        found.append({**with_comfyui(values), "differs": list(keys), "stale": stale})
+        found.append({**values, "differs": list(keys), "stale": stale})
     return found
 
 
