@@ -42,7 +42,7 @@ class Drift:
         processes: who holds it.
         holds: the value, with its origin in the first of them.
         says: what the files say instead, or most of the others hold.
-        against: who says so: ``the files``, or a process such as ``api 4711``.
+        against: who says so: ``the files``, or a process such as ``API 4711``.
         matters: whether one of the processes does anything with it. Else it is worth knowing, and does no harm.
     """
 
@@ -157,7 +157,7 @@ def _with_origin(setting: Setting) -> str:
 
 
 def in_words(reports: Sequence[Report]) -> str:
-    """Processes as a part of a sentence: ``api 4700 and worker main 4711 with 2 pool children``."""
+    """Processes as a part of a sentence: ``API 4700 and worker main 4711 with 2 pool children``."""
     mains = {report.pid for report in reports if report.role is Role.MAIN}
     children = Counter(report.parent for report in reports if report.role is Role.CHILD)
     named = [

@@ -158,13 +158,23 @@ def _words(reports: list[Report], comparison: Comparison, problem: str | None, u
     for drift in comparison.drifts:
         if drift.matters:
             yield f"{_begin(str(drift))}."
-    for report in reports:
-        if report.silent and report.last_word is not None:
-            yield f"{_begin(report.label)}: no word since {report.last_word:%H:%M:%S} UTC ({report.age:.0f} s)."
+    for family in _silent_families(reports):
+        last = min(family, key=lambda report: report.age)
+        yield f"{_begin(in_words(family))}: no word since {last.last_word:%H:%M:%S} UTC ({last.age:.0f} s)."
     for told, by in _by_problem(reports).items():
         yield f"{_begin(in_words(by))}: {told}."
     if unreadable:
         yield f"Reports in the broker that cannot be read: {unreadable}. A process may be missing here."
+
+
+def _silent_families(reports: list[Report]) -> Iterable[list[Report]]:
+    """Who says nothing, a worker with its pool children: they are stopped together, and one sentence tells it."""
+    found: dict[tuple[str, int], list[Report]] = {}
+    for report in reports:
+        if report.silent and report.last_word is not None:
+            main = report.parent if report.role is Role.CHILD else report.pid
+            found.setdefault((report.machine, main), []).append(report)
+    return found.values()
 
 
 def _by_problem(reports: list[Report]) -> dict[str, list[Report]]:

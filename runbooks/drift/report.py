@@ -105,8 +105,8 @@ class Report:
 
     @property
     def label(self) -> str:
-        """The process in words, such as ``worker main 4711``."""
-        return f"{self.role} {self.pid}"
+        """The process in words, such as ``worker main 4711`` or ``API 4700``."""
+        return f"{'API' if self.role is Role.API else self.role} {self.pid}"
 
     @property
     def silent(self) -> bool:

@@ -124,5 +124,5 @@ def test_a_process_warns_once_of_another_that_holds_something_else_and_is_to_sta
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == told
     for warning in warnings:
-        for word in ("worker main 4194305", f"api {os.getpid()}", OLD, NEW, "url=", PAGE):
+        for word in ("worker main 4194305", f"API {os.getpid()}", OLD, NEW, "url=", PAGE):
             assert word in warning

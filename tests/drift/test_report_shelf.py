@@ -307,6 +307,32 @@ def test_each_reader_is_shown_the_keys_that_it_asks_for(url: str) -> None:
     watch.close()
 
 
+def test_a_worker_that_is_stopped_is_told_of_once_with_its_pool_children(url: str, shelf: Shelf) -> None:
+    one = reporter(url, {"url": "http://localhost:1"}, Role.MAIN)
+    one.observe()
+
+    def make(role: Role, pid: int, parent: int) -> Callable[[Salt, datetime], Report]:
+        who: dict[str, Any] = {
+            "id": f"elsewhere-{pid}",
+            "machine": "elsewhere",
+            "role": role,
+            "pid": pid,
+            "parent": parent,
+        }
+        return lambda salt, now: replace(one.report(salt, now), every=0.01, **who)
+
+    for role, pid, parent in ((Role.MAIN, 10, 1), (Role.CHILD, 11, 10), (Role.CHILD, 12, 10), (Role.MAIN, 20, 1)):
+        shelf.put(make(role, pid, parent))
+    watch = Watch(url, "shop")
+    try:
+        wait_until(lambda: watch.look().output.count("no word") == 2, 5, "both workers to be silent")
+        told = watch.look().output
+    finally:
+        watch.close()
+    assert told.startswith("Worker main 10 with 2 pool children: no word since "), told
+    assert " s). Worker main 20: no word since " in told
+
+
 THIRTY = {f"setting_{number}": f"http://localhost:{number}" for number in range(30)}
 
 

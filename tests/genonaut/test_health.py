@@ -142,7 +142,7 @@ def test_drift_is_a_warning_for_probes_and_never_takes_the_api_out_of_service(as
     checks = asked.get(HEALTH, headers=DRAFT).json()["checks"]
     assert checks["database:connection"][0]["status"] == "pass"
     states = {check["componentId"].rpartition(" ")[0]: check["status"] for check in checks["settings:agreement"]}
-    assert states == {"api": "pass", "worker main": "warn", "pool child": "warn"}
+    assert states == {"API": "pass", "worker main": "warn", "pool child": "warn"}
 
 
 @pytest.mark.e2e

@@ -151,7 +151,7 @@ def test_another_process_that_holds_an_older_value_is_named_when_it_uses_it(root
     another_process(broker.url(), Role.MAIN)
     (told,) = said(others(broker.url()))
     assert told == (
-        f"api 4194305 and worker main 4194305 hold COMFYUI_URL={OLD} (environment variable COMFYUI_URL), "
+        f"API 4194305 and worker main 4194305 hold COMFYUI_URL={OLD} (environment variable COMFYUI_URL), "
         f"the files say {NEW} (env/.env.local-demo:1)."
     )
 
