@@ -295,6 +295,33 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield lab
 
 
+def line_about_the_worker(lab: Lab) -> tuple[str, float]:
+    """What an API that is started now logs about the worker, and how many seconds that took from its start."""
+    log = lab.root / "logs" / "second-api.log"
+    began = time.monotonic()
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "runbooks.genonaut.api"],
+            cwd=lab.root,
+            # The lab's own broker, not the one that this environment may name: another lab can have that.
+            env={**os.environ, **lab.environment(), "API_PORT": "0", MARKER: str(lab.root)},
+            stderr=output,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def line() -> str:
+        # What is looked at beside each other is told in the order of the answers.
+        told = (line for line in log.read_text().splitlines() if "COMFYUI_URL" in line and "worker main" in line)
+        return next(told, "")
+
+    try:
+        told = wait_until(line, 20, "the API's log says nothing of the worker")
+        return told, time.monotonic() - began
+    finally:
+        process.terminate()
+        process.wait()
+
+
 @pytest.mark.e2e
 def test_a_normal_start_is_silent_and_the_incident_is_told_in_the_log_of_the_api(lab: Lab) -> None:
     mock = lab.root / "logs" / "kernie-gen.log"
@@ -310,29 +337,16 @@ def test_a_normal_start_is_silent_and_the_incident_is_told_in_the_log_of_the_api
     file = lab.root / "env" / ".env.local-demo"
     before = file.read_text()
     file.write_text(before.replace("COMFYUI_URL=", "COMFYUI_URL=http://localhost:1 # "))
-    log = lab.root / "logs" / "second-api.log"
-
-    def line_about_the_worker() -> str:
-        # What is looked at beside each other is told in the order of the answers.
-        told = (line for line in log.read_text().splitlines() if "COMFYUI_URL" in line and "worker main" in line)
-        return next(told, "")
-
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "runbooks.genonaut.api"],
-            cwd=lab.root,
-            # The lab's own broker, not the one that this environment may name: another lab can have that.
-            env={**os.environ, **lab.environment(), "API_PORT": "0", MARKER: str(lab.root)},
-            stderr=output,
-            stdout=subprocess.DEVNULL,
-        )
     try:
-        told = wait_until(line_about_the_worker, 20, "the API's log says nothing of the worker")
+        # It takes 0.6 s, most of it Python's own start; a machine that is busy with other tests gets two more tries.
+        for _ in range(3):
+            told, seconds = line_about_the_worker(lab)
+            if seconds < 2:
+                break
     finally:
-        process.terminate()
-        process.wait()
         file.write_text(before)
 
+    assert seconds < 2
     worker, url = lab.state.service("worker").pid, lab.environment()["MOCK_URL"]
     for word in (f"worker main {worker} with", "pool child", url, "http://localhost:1", "env/.env.local-demo:2"):
         assert word in told
