@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -43,7 +43,15 @@ class Shop:
         lines = [f"SHOP_{name}={value}\n" for name, value in values.items()]
         (self.root / "shop.env").write_text("".join(lines))
 
-    def start_worker(self, pool: str, *, name: str = "w", app: str = "worker:app", queue: str = "celery") -> int:
+    def start_worker(
+        self,
+        pool: str,
+        *,
+        name: str = "w",
+        app: str = "worker:app",
+        queue: str = "celery",
+        environ: Mapping[str, str] | None = None,
+    ) -> int:
         options = [
             "--pool",
             pool,
@@ -57,20 +65,22 @@ class Shop:
             "-Q",
             queue,
         ]
-        return self._start(["celery", "-A", app, "worker", *options], f"{name}.log")
+        return self._start(["celery", "-A", app, "worker", *options], f"{name}.log", environ)
 
     def start_api(self) -> httpx.Client:
         self._start(["uvicorn", "api:app", "--port", "0"], "api.log")
         (url,) = wait_until(lambda: re.findall(r"http://127\.0\.0\.1:\d+", self.log("api.log")), 20, "no API")
         return httpx.Client(base_url=url, trust_env=False)
 
-    def _start(self, arguments: list[str], log: str) -> int:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("CELERY")}
+    def _start(self, arguments: list[str], log: str, more: Mapping[str, str] | None = None) -> int:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("CELERY")} | dict(
+            more or {}
+        )
         with (self.root / log).open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
                 cwd=self.root,
-                env=environ | {"REDIS_URL": self.redis_url, "PYTHONUNBUFFERED": "1"},
+                env={**environ, "REDIS_URL": self.redis_url, "PYTHONUNBUFFERED": "1", **(more or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -8,6 +8,7 @@ import signal
 import statistics
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -16,7 +17,7 @@ import pytest
 from runbooks.drift.report import Role
 from runbooks.drift.reports import Shelf
 from tests.adopt.broker import Broker
-from tests.adopt.shop_processes import Shop
+from tests.adopt.shop_processes import NEW, OLD, Shop
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -81,6 +82,51 @@ def test_a_redis_that_hangs_delays_a_request_by_less_than_a_second(
             shop.wait_for(lambda reports: len(reports) == 1 and not reports[0].silent, "it does not report again")
     finally:
         broker.stop()
+
+
+CLOCK = """import os, time
+wrong_by, time_, time_ns = float(os.environ["CLOCK_WRONG_BY"]), time.time, time.time_ns
+time.time = lambda: time_() + wrong_by
+time.time_ns = lambda: time_ns() + int(wrong_by * 1e9)
+"""
+"""Run by Python at its start: the clock of another machine."""
+
+
+def test_workers_whose_clocks_are_two_hours_apart_are_both_told_of_truly(
+    open_shop: Callable[..., Shop], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(CLOCK)
+    shop = open_shop()
+    pids = [
+        shop.start_worker(pool, name=pool, environ={"PYTHONPATH": str(tmp_path), "CLOCK_WRONG_BY": wrong_by})
+        for pool, wrong_by in (("prefork", "3600"), ("solo", "-3600"))
+    ]
+
+    def loaded() -> bool:
+        shop.send()
+        return len(shop.reports()) == 4 and sum(report.loaded is not None for report in shop.reports()) >= 2
+
+    wait_until(loaded, 20, "not all report", interval=0.2)
+    reports = shop.reports()
+    assert {report.pid for report in reports if report.role is Role.MAIN} == set(pids)
+    now = shop.shelf.read().now
+    for report in reports:
+        assert not report.silent
+        assert report.last_word is not None
+        for moment in (report.last_word, report.started, report.loaded or now):
+            assert timedelta(seconds=-1) < now - moment < timedelta(seconds=60), report
+
+    shop.write(NEW)
+    late = shop.start_worker("solo", name="late")
+    with shop.start_api() as api:
+
+        def told() -> str:
+            api.get("/warehouse")
+            shop.send()
+            return str(api.get("/health/configuration").json()["configuration"]["output"])
+
+        wait_until(lambda: f"worker main {late}" in told() and OLD in told(), 20, "the drift is not told")
+        assert "no word since" not in told()
 
 
 def test_a_worker_that_was_killed_hard_is_gone_and_a_second_application_is_not_seen(
