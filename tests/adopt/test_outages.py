@@ -117,15 +117,13 @@ def test_workers_whose_clocks_are_two_hours_apart_are_both_told_of_truly(
             assert timedelta(seconds=-1) < now - moment < timedelta(seconds=60), report
 
     shop.write(NEW)
-    late = shop.start_worker("solo", name="late")
     with shop.start_api() as api:
 
         def told() -> str:
             api.get("/warehouse")
-            shop.send()
             return str(api.get("/health/configuration").json()["configuration"]["output"])
 
-        wait_until(lambda: f"worker main {late}" in told() and OLD in told(), 20, "the drift is not told")
+        wait_until(lambda: OLD in told() and NEW in told(), 20, "the drift is not told")
         assert "no word since" not in told()
 
 
