@@ -197,8 +197,9 @@ def test_who_asks_for_a_job_cannot_name_the_file_that_is_sent(
 
 
 def test_a_job_that_is_not_there_is_told(api: httpx.Client) -> None:
-    answer = api.get("/?job=999")
-    assert (answer.status_code, "There is no job 999." in answer.text) == (404, True)
+    for number, named in (("999", "999"), ("abc", "abc"), ("-1", "-1"), ("9" * 40, "9" * 20), ("<b>", "&lt;b&gt;")):
+        answer = api.get("/", params={"job": number})
+        assert (answer.status_code, f"There is no job {named}." in answer.text) == (404, True)
     assert api.get("/jobs/999/panel").status_code == 404
     assert api.get("/jobs/999/picture").status_code == 404
 

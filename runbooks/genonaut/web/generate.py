@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,14 +49,15 @@ Form = Annotated[dict[str, str], Depends(_form)]
 
 
 @router.get("/")
-def page(request: Request, store: Store, job: JobId | None = None) -> Response:
+def page(request: Request, store: Store, job: str | None = None) -> Response:
     """The page; with ``?job=N`` it shows how that job stands."""
     if job is None:
         return _page(request)
     try:
-        found = store.get(job)
+        # A person has this in the address bar, and is told so on the page, whatever it is.
+        found = store.get(int(job)) if re.fullmatch("[0-9]{1,9}", job) else None
         if found is None:
-            return _page(request, 404, problem=f"There is no job {job}.")
+            return _page(request, 404, problem=f"There is no job {job[:20]}.")
         return _page(request, form=_asked(found), job=_panel_values(request, store, found))
     except DBAPIError:
         return _page(request, 503, told=STORE_DOWN)
