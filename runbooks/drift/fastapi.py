@@ -15,17 +15,20 @@ from functools import cache, partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from pydantic_core import to_json
 
 from runbooks.drift.adapters import Held, Source, check_source, look
+from runbooks.drift.answering import health_response, json_response
 from runbooks.drift.atstart import WarnsOnce
 from runbooks.drift.health import Status, View, Watch
-from runbooks.drift.healthjson import MEDIA_TYPE, checks_of, health_json, status_code, wants_health_json, worst
+from runbooks.drift.healthjson import checks_of, wants_health_json
+from runbooks.drift.probes import Probes, serve_probes
 from runbooks.drift.pulse import EventLoop, Pulse
 from runbooks.drift.report import Role
 from runbooks.drift.reporter import EVERY, Identity, Reporter
 from runbooks.drift.reports import redis_address
 from runbooks.errors import UserError
+
+_PROBES = Probes()
 
 
 def report_settings(
@@ -37,6 +40,7 @@ def report_settings(
     version: str | None = None,
     now: Callable[[], Any] | None = None,
     path: str | None = "/health/configuration",
+    probes: Probes | None = _PROBES,
     every: float = EVERY,
     warn: bool = True,
 ) -> None:
@@ -57,6 +61,8 @@ def report_settings(
         now: reads the settings anew without keeping them, such as the class of ``pydantic-settings`` itself. Then
             processes are compared with what one would get that is started now, and not only with each other.
         path: where that is served; None for nowhere.
+        probes: what else is answered to whoever supervises the application, ``/livez`` and ``/readyz`` by default; None
+            for nothing.
         every: seconds between two words of a process.
         warn: whether a process logs, once it holds its settings, in what the processes disagree.
 
@@ -81,6 +87,8 @@ def report_settings(
                 await asyncio.to_thread(_end, pulse, reporter)
 
     app.router.lifespan_context = lifespan
+    if probes is not None:
+        serve_probes(app, probes, name, lambda: redis_url or find_redis(source), version)
     if path is not None:
         _serve(app, path, name, lambda: redis_url or find_redis(source), now)
 
@@ -100,10 +108,8 @@ def _serve(
         """What every process of the application runs with, and whether they agree."""
         found = watch()
         view = found.look() if found else View(Status.WARN, "", broker="No Redis server is named that keeps reports.")
-        checks = list(checks_of(view))
         if wants_health_json(request.headers.get("accept", "")):
-            body = health_json(checks, serviceId=name)
-            return json_response(body, status_code(worst(checks)), MEDIA_TYPE)
+            return health_response(request, checks_of(view), serviceId=name)
         return json_response(view.as_json())
 
 
@@ -120,12 +126,6 @@ def _anew(now: Callable[[], Any]) -> Iterable[Held]:
         what = f"reading the settings anew fails ({type(error).__name__})."
         raise UserError(what, "Correct the last edit.") from error
     return snapshot.held if snapshot else ()
-
-
-def json_response(body: Any, status: int = 200, media_type: str = "application/json") -> Response:
-    """An answer of this moment, for nobody to keep."""
-    # The answer for a thousand processes is large, and FastAPI's own way there is ten times as long.
-    return Response(to_json(body), status, media_type=media_type, headers={"Cache-Control": "no-store"})
 
 
 def find_redis(source: Source) -> str | None:

@@ -41,6 +41,9 @@ def test_redis_goes_and_comes_back(open_shop: Callable[..., Shop], tmp_path: Pat
             assert told["configuration"]["status"] == "warn"
             assert "does not answer" in told["configuration"]["output"]
             assert told["processes"] == []
+            began = time.perf_counter()
+            assert [api.get(path).status_code for path in ("/livez", "/readyz")] == [200, 503]
+            assert time.perf_counter() - began < 1, "longer than a probe waits"
             wait_until(
                 lambda: "not reported for now" in shop.log("api.log"), 10, "nobody says that nothing is reported"
             )
@@ -57,6 +60,7 @@ def test_redis_goes_and_comes_back(open_shop: Callable[..., Shop], tmp_path: Pat
                 return len(processes) == 4 and agreeing == [True, True]
 
             wait_until(agree, 20, "the processes do not report again, or do not agree")
+            assert api.get("/readyz").status_code == 200
             assert "Traceback" not in shop.log("api.log")
     finally:
         broker.stop()
@@ -72,6 +76,9 @@ def test_a_redis_that_hangs_delays_a_request_by_less_than_a_second(
             shop.wait_for(lambda reports: len(reports) == 1, "the API does not report")
             server = psutil.Process(broker.process.pid)
             server.suspend()
+            began = time.perf_counter()
+            assert api.get("/readyz").status_code == 503
+            assert time.perf_counter() - began < 1, "longer than a probe waits"
             began = time.perf_counter()
             assert "does not answer" in api.get("/health/configuration").json()["configuration"]["output"]
             assert time.perf_counter() - began < 1.5

@@ -89,6 +89,10 @@ def test_a_child_that_reads_a_newer_value_disagrees_and_health_says_so(
     draft = api.get("/health/configuration", headers={"Accept": "application/health+json"})
     assert draft.headers["content-type"] == "application/health+json"
     assert (draft.status_code, draft.json()["status"]) == (200, "warn")
+    for probe in ("/livez", "/readyz"):
+        told = api.get(probe, headers={"Accept": "application/health+json"})
+        assert (told.status_code, told.json()["status"]) == (200, "pass"), "a stale child does not take the API away"
+        assert told.headers["content-type"] == "application/health+json"
 
 
 def test_a_job_does_not_silence_a_child_and_a_stopped_child_is_silent_since_its_last_word(

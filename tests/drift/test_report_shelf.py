@@ -19,7 +19,7 @@ from redis import Redis
 from runbooks.drift import reporter as reporter_module
 from runbooks.drift.adapters import Held
 from runbooks.drift.agreement import compare_reports
-from runbooks.drift.fastapi import json_response
+from runbooks.drift.answering import json_response
 from runbooks.drift.fingerprint import Salt
 from runbooks.drift.health import Watch
 from runbooks.drift.presence import has_ended, still_there

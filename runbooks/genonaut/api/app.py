@@ -71,7 +71,14 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
         app.state.live = make_live(app)
         app.include_router(status_router)
         report_settings(
-            app, settings_in_use, name=NAME, redis_url=settings.broker_url, version=VERSION, path=None, warn=False
+            app,
+            settings_in_use,
+            name=NAME,
+            redis_url=settings.broker_url,
+            version=VERSION,
+            path=None,
+            probes=None,
+            warn=False,
         )
     if reloader() is not None:
         app.add_middleware(LookAtTheFiles)

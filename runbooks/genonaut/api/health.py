@@ -10,9 +10,9 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import DBAPIError
 
 from runbooks.drift import redact_text
-from runbooks.drift.fastapi import json_response
+from runbooks.drift.answering import health_response, json_response
 from runbooks.drift.health import Status, View, Watch
-from runbooks.drift.healthjson import MEDIA_TYPE, Check, checks_of, health_json, status_code, wants_health_json, worst
+from runbooks.drift.healthjson import Check, checks_of, wants_health_json
 from runbooks.genonaut import NAME, VERSION
 from runbooks.genonaut.health import SHOWN, with_comfyui
 from runbooks.genonaut.store import JobStore
@@ -73,10 +73,7 @@ def _checks(database: _Database, view: View | None) -> Iterable[Check]:
 
 
 def _answer(request: Request, checks: Iterable[Check], **more: Any) -> Response:
-    checks = list(checks)
-    media_type = MEDIA_TYPE if wants_health_json(request.headers.get("accept", "")) else "application/json"
-    body = health_json(checks, serviceId=NAME, releaseId=VERSION, **more)
-    return json_response(body, status_code(worst(checks)), media_type)
+    return health_response(request, checks, serviceId=NAME, releaseId=VERSION, **more)
 
 
 def _ask_database(request: Request) -> _Database:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic_core import to_json
 
-from runbooks.drift.fastapi import json_response
+from runbooks.drift.answering import json_response
 from runbooks.genonaut.web.board import Board
 from runbooks.genonaut.web.live import Live, TooManyStreams
 from runbooks.genonaut.web.render import html, render
