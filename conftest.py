@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,7 +37,22 @@ def pytest_runbooks_run_step(session: Session, block: Block) -> Generator[None, 
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """A step that needs the stack is end-to-end: ``-m e2e`` runs it again against other servers."""
+    """Mark the steps of pages: what needs the stack is end-to-end, what needs a command that is not here is skipped."""
     page = getattr(item, "page", None)
-    if isinstance(page, Page) and page.meta.get("stack"):
+    if not isinstance(page, Page):
+        return
+    if page.meta.get("stack"):
+        # ``-m e2e`` runs it again against other servers.
         item.add_marker("e2e")
+    from tests.support.commands import missing
+
+    # In CI the step fails by itself.
+    if (why := missing(_commands_of(page))) and not os.environ.get("CI"):
+        item.add_marker(pytest.mark.skip(reason=why))
+
+
+@cache
+def _commands_of(page: Page) -> frozenset[str]:
+    from tests.support.commands import called_in
+
+    return frozenset().union(*(called_in(block.code) for block in page.steps if block.runner != "python"))

@@ -28,6 +28,7 @@ from runbooks.lab.state import read_state
 from runbooks.settings import load_settings
 from runbooks.target import Target
 from tests.lab.conftest import NewRoot, discard
+from tests.support.commands import need
 from tests.support.waiting import wait_until
 
 RUNBOOKS = str(processes.scripts_folder() / "runbooks")
@@ -79,6 +80,7 @@ class TestWhileItRuns:
         assert [(health.service.name, health.answers) for health in seen] == [(name, True) for name in SERVICES]
 
     def test_the_pattern_of_the_incident_report_finds_no_process_of_the_lab(self, labs: list[Lab]) -> None:
+        need("pgrep")
         found = subprocess.run(["pgrep", "-f", "celery.*local-demo"], capture_output=True, text=True, check=False)
         ours = {process.pid for process in processes.lab_processes(labs[0].root)}
         # make itself has the mark only in what it starts.

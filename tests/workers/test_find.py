@@ -12,6 +12,7 @@ import pytest
 
 from runbooks.errors import UserError
 from runbooks.workers import NoWorkerError, OtherUserError, find_workers, plan_restart, restart_worker
+from tests.support.commands import need
 from tests.support.waiting import wait_until
 from tests.workers.installation import ARGV, STANDIN, Installation
 
@@ -53,6 +54,7 @@ def test_a_shell_that_only_contains_the_text_is_not_found(no_broker: Installatio
 def test_the_target_in_the_pattern_of_the_incident_report_matches_nothing_and_the_worker_is_found(
     no_broker: Installation,
 ) -> None:
+    need("pgrep")
     worker = no_broker.standin()
     assert subprocess.run(["pgrep", "-f", "celery.*local-demo"], check=False).returncode == 1
     assert pids(no_broker) == [worker.pid]
