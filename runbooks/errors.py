@@ -1,6 +1,10 @@
-"""The one error a user is meant to see."""
+"""The one error a user is meant to see, and how a process ends on it."""
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -26,3 +30,14 @@ class UserError(Exception):
         super().__init__(f"{what} {do}")
         self.what = what
         self.do = do
+
+
+@contextmanager
+def exit_on_user_error() -> Iterator[None]:
+    """Turn a ``UserError`` into its sentences on standard error and exit code 2, without a traceback."""
+    try:
+        yield
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        # from None: Celery prints the chain of whatever ends its import of the application.
+        raise SystemExit(2) from None

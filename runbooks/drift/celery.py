@@ -24,6 +24,9 @@ from runbooks.drift.pulse import MainThread, Pulse
 from runbooks.drift.report import Role
 from runbooks.drift.reporter import EVERY, Identity, Reporter
 from runbooks.drift.reports import redis_address
+from runbooks.drift.startcheck import check_strictly
+from runbooks.drift.strict import is_strict
+from runbooks.errors import exit_on_user_error
 
 _POOLS = {
     "celery.concurrency.prefork": "prefork",
@@ -41,6 +44,7 @@ def report_settings(
     version: str | None = None,
     every: float = EVERY,
     warn: bool = True,
+    switches: bool = True,
 ) -> None:
     """Have every worker of an application report the settings that it really uses.
 
@@ -54,12 +58,17 @@ def report_settings(
         version: of the application.
         every: seconds between two words of a process.
         warn: whether a worker logs, once it holds its settings, in what the processes disagree.
+        switches: whether ``STRICT_CONFIG`` counts; not where the application sees to that itself.
 
     Raises:
         UserError: the source is the class of pydantic settings.
     """
     check_source(source)
-    _Worker(app, source, redis_url, Identity(name or app.main or "celery", Role.MAIN, every, version), warn=warn)
+    worker = _Worker(
+        app, source, redis_url, Identity(name or app.main or "celery", Role.MAIN, every, version), warn=warn
+    )
+    if switches:
+        signals.celeryd_after_setup.connect(worker.check, weak=False)
     # Only Celery's own command line has loaded this by now; its ``inspect`` sends no command that it does not know.
     if "celery.worker.control" in sys.modules:
         importlib.import_module("runbooks.drift.celery_command")
@@ -90,6 +99,12 @@ class _Worker:
         self._identity = replace(self._identity, node=sender.hostname)
         self.reporter = Reporter(self._source, self._identity, self._address())
         self.reporter.observe()
+
+    def check(self, instance: Any, **_: Any) -> None:
+        """With ``STRICT_CONFIG=1``, in the main process: its log is set up by then, and it has not forked."""
+        if instance.app is self._app and is_strict():
+            with exit_on_user_error():
+                check_strictly(self._source, self._identity.app, lambda _held: self._address())
 
     def _on_child_init(self, **_: Any) -> None:
         # A solo pool sends this signal, too, in the main process.

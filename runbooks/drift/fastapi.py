@@ -19,14 +19,17 @@ from fastapi import FastAPI, Request, Response
 from runbooks.drift.adapters import Held, Source, check_source, look
 from runbooks.drift.answering import health_response, json_response
 from runbooks.drift.atstart import WarnsOnce
+from runbooks.drift.gate import Gate
 from runbooks.drift.health import Status, View, Watch
 from runbooks.drift.healthjson import checks_of, wants_health_json
 from runbooks.drift.probes import Probes, serve_probes
 from runbooks.drift.pulse import EventLoop, Pulse
+from runbooks.drift.reading import read_anew
 from runbooks.drift.report import Role
 from runbooks.drift.reporter import EVERY, Identity, Reporter
 from runbooks.drift.reports import redis_address
-from runbooks.errors import UserError
+from runbooks.drift.startcheck import check_strictly
+from runbooks.drift.strict import is_strict
 
 _PROBES = Probes()
 
@@ -43,6 +46,7 @@ def report_settings(
     probes: Probes | None = _PROBES,
     every: float = EVERY,
     warn: bool = True,
+    switches: bool = True,
 ) -> None:
     """Have every process that serves an application report the settings that it really uses, and show what all report.
 
@@ -65,6 +69,7 @@ def report_settings(
             for nothing.
         every: seconds between two words of a process.
         warn: whether a process logs, once it holds its settings, in what the processes disagree.
+        switches: whether ``STRICT_CONFIG`` counts; not where the application sees to that itself.
 
     Raises:
         UserError: the source is the class of pydantic settings.
@@ -87,10 +92,22 @@ def report_settings(
                 await asyncio.to_thread(_end, pulse, reporter)
 
     app.router.lifespan_context = lifespan
+    if switches:
+        app.add_middleware(Gate, check=lambda: _check(source, name, redis_url, now))
     if probes is not None:
         serve_probes(app, probes, name, lambda: redis_url or find_redis(source), version)
     if path is not None:
         _serve(app, path, name, lambda: redis_url or find_redis(source), now)
+
+
+def _check(source: Source, name: str, redis_url: str | None, now: Callable[[], Any] | None) -> None:
+    """With ``STRICT_CONFIG=1``, before the application starts.
+
+    Raises:
+        UserError: it shall not.
+    """
+    if is_strict():
+        check_strictly(source, name, lambda held: redis_url or _redis_of(held), now)
 
 
 def _serve(
@@ -99,7 +116,7 @@ def _serve(
     @cache
     def watch() -> Watch | None:
         url = address()
-        files = None if now is None else partial(_anew, now)
+        files = None if now is None else partial(read_anew, now)
         target = os.environ.get("ENV_TARGET")
         return Watch(url, name, env_target=target, files=files, needs_worker=False) if url else None
 
@@ -113,30 +130,18 @@ def _serve(
         return json_response(view.as_json())
 
 
-def _anew(now: Callable[[], Any]) -> Iterable[Held]:
-    """What ``now`` reads.
-
-    Raises:
-        UserError: it fails.
-    """
-    try:
-        snapshot = look(now())
-    except Exception as error:  # the application's own, and broken files are its affair
-        # Its text may quote a value.
-        what = f"reading the settings anew fails ({type(error).__name__})."
-        raise UserError(what, "Correct the last edit.") from error
-    return snapshot.held if snapshot else ()
-
-
 def find_redis(source: Source) -> str | None:
     """The Redis server that the settings name as their broker, or else the environment does; None when neither does."""
-    found: dict[str, str] = {}
     try:
         snapshot = look(source)
     except Exception:  # the application's own getter; it will say so itself
         snapshot = None
-    held = {each.key: each.value for each in snapshot.held} if snapshot else {}
-    for values in (os.environ, held):
+    return _redis_of(snapshot.held if snapshot else ())
+
+
+def _redis_of(settings: Iterable[Held]) -> str | None:
+    found: dict[str, str] = {}
+    for values in (os.environ, {each.key: each.value for each in settings}):
         found |= {key.replace("-", "_").lower(): value for key, value in values.items()}
     names = ("celery_broker_url", "broker_url", "redis_url")
     return next((url for key in names if (url := redis_address(found.get(key)))), None)

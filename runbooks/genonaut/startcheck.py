@@ -6,12 +6,10 @@ beside the work, and with patience: a stack starts all its services at once.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
@@ -20,29 +18,20 @@ from runbooks.drift import look_at
 from runbooks.drift.atonce import Asked
 from runbooks.drift.comfy import Answerer, is_local, look_at_url
 from runbooks.drift.holdings import text_of
-from runbooks.drift.presence import to_stay
-from runbooks.drift.report import Report
 from runbooks.drift.reports import ReportsUnavailableError
 from runbooks.drift.showing import shown
-from runbooks.drift.whoami import machine
-from runbooks.errors import UserError
+from runbooks.drift.strict import WAIT, Problem, disagreements, is_strict, look_at_others, refuse, warn_of
 from runbooks.genonaut.health import make_watch
 from runbooks.genonaut.holding import layers_at_start
 from runbooks.settings import Layer, Layers, Settings, Value
 from runbooks.settings.layers import variable_of
 
-logger = logging.getLogger(__name__)
-
-STRICT = "STRICT_CONFIG"
-WHICH = "runbooks/which-url-does-each-process-use.md"
 LAYERS = "architecture.md#six-layers-of-configuration"
 MOCK_UP = "runbooks/is-the-mock-up.md"
 SWITCH = "runbooks/switch-comfyui-and-mock.md"
 
 _PATIENCE = 0.4
 """Seconds that ComfyUI gets for each step of an answer."""
-_STRICT_WAIT = 0.8
-"""Seconds that a start waits for what does not answer; for ComfyUI only if it is strict."""
 _GRACE = 3.0
 """Seconds that ComfyUI gets to come up beside us before it is missed, or twice what our own start took."""
 _EVERY = 0.3
@@ -55,33 +44,10 @@ _TRAPS = {
 }
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong.
-
-    Attributes:
-        what: one sentence without its full stop: key, both values, both origins.
-        page: the page to open, below ``docs/``.
-        about: what it is about, for not telling it twice in other words.
-    """
-
-    what: str
-    page: str
-    about: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.what}. See {self.page}"
-
-
 class _Told:
     """What this process has said of others at its start."""
 
     about: ClassVar[set[str]] = set()
-
-
-def is_strict() -> bool:
-    """Whether a process with a problem shall not start."""
-    return os.environ.get(STRICT, "") not in ("", "0")
 
 
 def check_at_start(settings: Settings) -> None:
@@ -90,21 +56,16 @@ def check_at_start(settings: Settings) -> None:
     Raises:
         UserError: there is a problem, and the start is strict; one sentence for each.
     """
-    deadline = time.monotonic() + _STRICT_WAIT
+    deadline = time.monotonic() + WAIT
     asked = Asked(lambda: list(others(settings.broker_url)))
     with_comfyui = Asked(lambda: _with_patience(settings, deadline - _EVERY)) if is_strict() else None
     problems = [*shadowed(layers_at_start()), *output_folder(settings), *(asked.answer(deadline) or [])]
     if with_comfyui is None:
-        _warn(problems)
+        warn_of(problems)
         _Told.about |= {problem.about for problem in problems if problem.about}
         return
     found = with_comfyui.answer(deadline)
-    problems += [_silent(settings)] if found is None else found
-    if problems:
-        raise UserError(
-            "\n".join(map(str, problems)),
-            f"\nNot started, because {STRICT} is set. Correct that, or start with {STRICT}=0.",
-        )
+    refuse([*problems, *([_silent(settings)] if found is None else found)])
 
 
 def check_beside(settings: Settings) -> None:
@@ -146,13 +107,7 @@ def others(broker_url: str) -> Iterator[Problem]:
     except ReportsUnavailableError:
         # No Redis. The start will say so in its own words.
         return
-    try:
-        view = watch.look(keep=_running_others)
-    finally:
-        watch.close()
-    for drift in view.drifts:
-        if drift.matters:
-            yield Problem(str(drift), WHICH, f"{drift.key}={drift.holds.fingerprint}")
+    yield from disagreements(look_at_others(watch))
 
 
 def comfyui(settings: Settings) -> Problem | None:
@@ -172,7 +127,7 @@ def comfyui(settings: Settings) -> Problem | None:
 
 
 def _silent(settings: Settings) -> Problem:
-    return Problem(f"{_url(settings)}: does not answer within {_STRICT_WAIT:g} s", MOCK_UP)
+    return Problem(f"{_url(settings)}: does not answer within {WAIT:g} s", MOCK_UP)
 
 
 def _url(settings: Settings) -> str:
@@ -183,9 +138,9 @@ def _check_patiently(settings: Settings) -> None:
     view = look_at(os.getpid())
     took = (datetime.now(UTC) - view.started).total_seconds() if view else 0.0
     until = time.monotonic() + max(_GRACE, 2 * took)
-    _warn(_with_patience(settings, until))
+    warn_of(_with_patience(settings, until))
     time.sleep(max(until - time.monotonic(), 0.0))
-    _warn(problem for problem in others(settings.broker_url) if problem.about not in _Told.about)
+    warn_of(problem for problem in others(settings.broker_url) if problem.about not in _Told.about)
 
 
 def _with_patience(settings: Settings, until: float) -> list[Problem]:
@@ -201,21 +156,6 @@ def _with_patience(settings: Settings, until: float) -> list[Problem]:
             return [problem]
         time.sleep(_EVERY)
     return []
-
-
-def _warn(problems: Iterable[Problem]) -> None:
-    for problem in problems:
-        logger.warning("Configuration: %s", problem)
-
-
-def _running_others(reports: list[Report]) -> list[Report]:
-    """Without this process and its children."""
-    here = (machine(), os.getpid())
-    return [
-        report
-        for report in to_stay(reports)
-        if here not in ((report.machine, report.pid), (report.machine, report.parent))
-    ]
 
 
 def _origin(key: str) -> str:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -65,17 +65,23 @@ class Shop:
             "-Q",
             queue,
         ]
-        return self._start(["celery", "-A", app, "worker", *options], f"{name}.log", environ)
+        return self._start(["celery", "-A", app, "worker", *options], f"{name}.log", environ).pid
 
-    def start_api(self) -> httpx.Client:
-        self._start(["uvicorn", "api:app", "--port", "0"], "api.log")
+    def start_api(self, environ: Mapping[str, str] | None = None) -> httpx.Client:
+        self._start(["uvicorn", "api:app", "--port", "0"], "api.log", environ)
         (url,) = wait_until(lambda: re.findall(r"http://127\.0\.0\.1:\d+", self.log("api.log")), 20, "no API")
         return httpx.Client(base_url=url, trust_env=False)
 
-    def _start(self, arguments: list[str], log: str, more: Mapping[str, str] | None = None) -> int:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("CELERY")} | dict(
-            more or {}
-        )
+    def refused(self, command: Sequence[str], environ: Mapping[str, str]) -> tuple[int, str]:
+        """Start what shall not start; its exit code and what it says."""
+        said = len(self.log("refused.log")) if (self.root / "refused.log").exists() else 0
+        code = self._start(command, "refused.log", environ).wait(30)
+        return code, self.log("refused.log")[said:]
+
+    def _start(
+        self, arguments: Sequence[str], log: str, more: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("CELERY")}
         with (self.root / log).open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
@@ -87,7 +93,7 @@ class Shop:
                 start_new_session=True,
             )
         self._processes.append(process)
-        return process.pid
+        return process
 
     def log(self, name: str) -> str:
         return (self.root / name).read_text()

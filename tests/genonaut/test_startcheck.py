@@ -17,8 +17,10 @@ import psutil
 import pytest
 
 from runbooks.drift.adapters import Snapshot
+from runbooks.drift.health import PAGE
 from runbooks.drift.report import Role
 from runbooks.drift.reporter import Identity, Reporter
+from runbooks.drift.strict import Problem
 from runbooks.drift.whoami import name_of
 from runbooks.errors import UserError
 from runbooks.genonaut import holding, startcheck
@@ -282,9 +284,7 @@ def test_a_start_is_not_strict_unless_it_is_asked_for(
     assert record.getMessage().endswith(f"See {startcheck.SWITCH}")
 
 
-@pytest.mark.parametrize(
-    "page", [startcheck.WHICH, startcheck.LAYERS.partition("#")[0], startcheck.MOCK_UP, startcheck.SWITCH]
-)
+@pytest.mark.parametrize("page", [PAGE, startcheck.LAYERS.partition("#")[0], startcheck.MOCK_UP, startcheck.SWITCH])
 def test_every_page_that_a_warning_names_is_there(page: str) -> None:
     assert (Path(__file__).parents[2] / "docs" / page).is_file()
 
@@ -350,7 +350,7 @@ def test_a_normal_start_is_silent_and_the_incident_is_told_in_the_log_of_the_api
     worker, url = lab.state.service("worker").pid, lab.environment()["MOCK_URL"]
     for word in (f"worker main {worker} with", "pool child", url, "http://localhost:1", "env/.env.local-demo:2"):
         assert word in told
-    assert told.strip().endswith(startcheck.WHICH)
+    assert told.strip().endswith(PAGE)
 
 
 @pytest.mark.e2e
@@ -372,7 +372,7 @@ def test_a_strict_worker_is_restarted_and_handed_over_though_the_one_that_it_rep
     assert "Configuration:" not in log, "the interim worker does not complain of the one that it replaces"
 
 
-def seen_by(lab: Lab) -> list[startcheck.Problem]:
+def seen_by(lab: Lab) -> list[Problem]:
     """What a process that is started in the lab now would be told of the others."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(lab.root)

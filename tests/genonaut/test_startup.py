@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runbooks.errors import UserError
-from runbooks.genonaut.startup import exit_on_user_error
+from runbooks.errors import UserError, exit_on_user_error
 from runbooks.genonaut.worker.queue_app import _check_broker_url
 
 API = ("-m", "runbooks.genonaut.api")

@@ -9,9 +9,8 @@ from contextlib import suppress
 
 import uvicorn
 
-from runbooks.errors import UserError
+from runbooks.errors import UserError, exit_on_user_error
 from runbooks.genonaut.api.app import create_app
-from runbooks.genonaut.startup import exit_on_user_error
 from runbooks.genonaut.web.live import Live
 from runbooks.settings import current_settings
 

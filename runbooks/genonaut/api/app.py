@@ -79,6 +79,7 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
             path=None,
             probes=None,
             warn=False,
+            switches=False,
         )
     if reloader() is not None:
         app.add_middleware(LookAtTheFiles)

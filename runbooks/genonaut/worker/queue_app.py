@@ -10,10 +10,9 @@ from celery import Celery
 
 from runbooks.drift import redact_text
 from runbooks.drift.celery import report_settings
-from runbooks.errors import UserError
+from runbooks.errors import UserError, exit_on_user_error
 from runbooks.genonaut import NAME, VERSION
 from runbooks.genonaut.holding import settings_in_use
-from runbooks.genonaut.startup import exit_on_user_error
 from runbooks.genonaut.worker import GENERATION_QUEUE, RUN_JOB
 from runbooks.genonaut.worker.starting import prepare_at_start
 from runbooks.settings import current_settings
@@ -56,7 +55,7 @@ def _make_celery_app() -> Celery:
         broker_transport_options={"visibility_timeout": 3600},
     )
     prepare_at_start()
-    report_settings(app, settings_in_use, version=VERSION, warn=False)
+    report_settings(app, settings_in_use, version=VERSION, warn=False, switches=False)
     sys.stdout.write(f"[Celery Worker] ComfyUI URL: {redact_text(settings.comfyui_url)}\n")
     sys.stdout.flush()
     return app

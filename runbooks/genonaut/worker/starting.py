@@ -8,8 +8,8 @@ from typing import Any
 
 from celery.signals import celeryd_after_setup, worker_init, worker_process_init, worker_ready
 
+from runbooks.errors import exit_on_user_error
 from runbooks.genonaut.startcheck import check_at_start, check_beside
-from runbooks.genonaut.startup import exit_on_user_error
 from runbooks.settings import current_settings
 
 _START = 30.0
