@@ -17,6 +17,7 @@ import yaml
 from runbooks.pages import parse_page
 from runbooks.pages.find import find_page
 from tests.cli.desk import PAGE, Desk
+from tests.support.commands import need
 from tests.support.terminal import COMMAND
 
 ROOT = Path(__file__).parent.parent.parent
@@ -207,6 +208,7 @@ def test_update_shows_the_difference_before_it_writes(desk: Desk) -> None:
 
 @pytest.mark.e2e
 def test_the_same_page_has_the_same_steps_under_pytest_in_a_run_and_on_the_site(desk: Desk) -> None:
+    need("curl")
     path = ROOT / "docs" / "runbooks" / "verify-a-generation.md"
     ran = subprocess.run(
         [COMMAND, "run", str(path), "--target", "lab", "--fresh", "--yes"],
