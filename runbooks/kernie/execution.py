@@ -8,20 +8,18 @@ import json
 import logging
 import time
 import traceback
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import Any, Protocol
 
 from runbooks.kernie.caching import Cached, ResultCache
 from runbooks.kernie.errors import InterruptedRunError, OutOfMemoryError
 from runbooks.kernie.graph import Schedule
-from runbooks.kernie.noderun import NodeRun
-from runbooks.kernie.nodes.registry import Block, NodeType, Result
+from runbooks.kernie.noderun import NodeRun, Server
+from runbooks.kernie.nodes.inputs import World
+from runbooks.kernie.nodes.registry import Block, NodeType, Registry, Result
 from runbooks.kernie.progress import Progress
-from runbooks.kernie.queue import Entry, Record
+from runbooks.kernie.queue import Entry, PromptQueue, Record
 from runbooks.kernie.validation.faults import type_name
-
-if TYPE_CHECKING:
-    from runbooks.kernie.mock import Mock
-
 
 LOG = logging.getLogger("kernie-gen")
 
@@ -31,10 +29,19 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
+class Host(Server, Protocol):
+    """What of the server prompts run on."""
+
+    registry: Registry
+    world: World
+    queue: PromptQueue
+    counts: Counter[str]
+
+
 class Executor:
     """Takes prompts from the queue and runs them until cancelled."""
 
-    def __init__(self, mock: Mock) -> None:
+    def __init__(self, mock: Host) -> None:
         self._mock = mock
         self.cache = ResultCache()
         self._interrupt = asyncio.Event()
@@ -89,7 +96,7 @@ class Executor:
 class PromptRun:
     """One prompt while it runs."""
 
-    def __init__(self, mock: Mock, executor: Executor, entry: Entry, interrupt: asyncio.Event) -> None:
+    def __init__(self, mock: Host, executor: Executor, entry: Entry, interrupt: asyncio.Event) -> None:
         self.mock = mock
         self.entry = entry
         self.outputs: dict[str, Any] = {}
@@ -107,6 +114,10 @@ class PromptRun:
     def kind(self, node_id: str) -> NodeType:
         """The type of a node."""
         return self.mock.registry[self.entry.prompt[node_id]["class_type"]]
+
+    def memory(self, node_id: str) -> dict[str, Any]:
+        """A dict of the node's own, which lasts as long as consecutive prompts have it."""
+        return self._cache.memory(node_id, self.entry.prompt[node_id]["class_type"])
 
     async def execute(self) -> None:
         """Run all nodes that the outputs need."""

@@ -3,15 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from runbooks.kernie.errors import InterruptedRunError
+from runbooks.kernie.faults import Faults
+from runbooks.kernie.files import Folders
 from runbooks.kernie.frames import Preview, text_frame
+from runbooks.kernie.options import Options
+from runbooks.kernie.progress import Progress
+from runbooks.kernie.queue import Entry
+from runbooks.kernie.websocket import Sessions
 
-if TYPE_CHECKING:
-    from runbooks.kernie.execution import PromptRun
+
+class Server(Protocol):
+    """What of the server a node may use."""
+
+    options: Options
+    folders: Folders
+    faults: Faults
+    sessions: Sessions
+    chance: random.Random
+
+
+class Prompt(Protocol):
+    """What of the prompt's run a node's run stands on."""
+
+    entry: Entry
+    interrupt: asyncio.Event
+    progress: Progress
+
+    @property
+    def mock(self) -> Server:
+        """The server."""
+
+    def memory(self, node_id: str) -> dict[str, Any]:
+        """A dict of the node's own."""
+
+    def maybe_drop_sockets(self) -> None:
+        """In the middle of the run, if a fault says so."""
 
 
 class NodeRun:
@@ -26,7 +58,7 @@ class NodeRun:
         mock: the server.
     """
 
-    def __init__(self, prompt_run: PromptRun, node_id: str, share: float) -> None:
+    def __init__(self, prompt_run: Prompt, node_id: str, share: float) -> None:
         entry = prompt_run.entry
         self._run = prompt_run
         self.node_id = node_id
@@ -35,7 +67,7 @@ class NodeRun:
         pnginfo = entry.extra_data.get("extra_pnginfo")
         self.extra_pnginfo: dict[str, Any] = pnginfo if isinstance(pnginfo, dict) else {}
         self.extra_data = entry.extra_data
-        self.memory = prompt_run.mock.executor.cache.memory(node_id, self.class_type)
+        self.memory = prompt_run.memory(node_id)
         self.share = share
         self.mock = prompt_run.mock
         self._loop = asyncio.get_running_loop()
