@@ -23,6 +23,14 @@ MOST = 300
 """Settings of one process that are reported."""
 
 
+NOT_IN_FORCE, NEEDS_RESTART, HIDDEN = (
+    "the last edit is not in force",
+    "needs a restart",
+    "is hidden by the exported variable",
+)
+"""How a process says what of its files it does not obey."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Held:
     """One setting as a process holds it, not yet fit to be shown.
@@ -84,7 +92,7 @@ def look(source: Source) -> Snapshot | None:
 
     Args:
         source: a getter, or the settings: a pydantic model, a dataclass, a plain class or object, a mapping. A getter
-            may also return a ``Snapshot``.
+            may also return a ``Snapshot``, or None as long as it has read nothing.
     """
     settings = source
     if callable(source) and not isinstance(source, type):
@@ -92,7 +100,7 @@ def look(source: Source) -> Snapshot | None:
         if cache_info is not None and cache_info().currsize == 0:
             return None
         settings = source()
-    if isinstance(settings, Snapshot):
+    if settings is None or isinstance(settings, Snapshot):
         return settings
     return Snapshot(tuple(sorted(_held(settings), key=lambda held: held.key))[:MOST])
 

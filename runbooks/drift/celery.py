@@ -12,14 +12,18 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from celery import Celery, bootsteps, signals
 
-from runbooks.drift.adapters import Source, check_source
+from runbooks.drift.adapters import Snapshot, Source, check_source, look
 from runbooks.drift.atstart import WarnsOnce
+from runbooks.drift.following import Follower, follow
 from runbooks.drift.pulse import MainThread, Pulse
 from runbooks.drift.report import Role
 from runbooks.drift.reporter import EVERY, Identity, Reporter
@@ -45,6 +49,7 @@ def report_settings(
     every: float = EVERY,
     warn: bool = True,
     switches: bool = True,
+    files: Iterable[str | Path] | None = None,
 ) -> None:
     """Have every worker of an application report the settings that it really uses.
 
@@ -58,7 +63,9 @@ def report_settings(
         version: of the application.
         every: seconds between two words of a process.
         warn: whether a worker logs, once it holds its settings, in what the processes disagree.
-        switches: whether ``STRICT_CONFIG`` counts; not where the application sees to that itself.
+        switches: whether ``STRICT_CONFIG`` and ``CONFIG_RELOAD`` count; not where the application sees to them itself.
+        files: what ``source`` reads, for ``CONFIG_RELOAD=on-change``; by default the env and secret files of its
+            ``pydantic-settings``.
 
     Raises:
         UserError: the source is the class of pydantic settings.
@@ -68,7 +75,7 @@ def report_settings(
         app, source, redis_url, Identity(name or app.main or "celery", Role.MAIN, every, version), warn=warn
     )
     if switches:
-        signals.celeryd_after_setup.connect(worker.check, weak=False)
+        signals.celeryd_after_setup.connect(partial(worker.start, files), weak=False)
     # Only Celery's own command line has loaded this by now; its ``inspect`` sends no command that it does not know.
     if "celery.worker.control" in sys.modules:
         importlib.import_module("runbooks.drift.celery_command")
@@ -81,6 +88,7 @@ class _Worker:
         self._app, self._source, self._redis_url, self._identity, self._warn = app, source, redis_url, identity, warn
         self.reporter: Reporter | None = None
         self._pulse: Pulse | None = None
+        self._follower: Follower | None = None
         self._main_pid = 0
         app.steps["consumer"].add(_step_of(self))
         signals.worker_init.connect(self._on_worker_init, weak=False)
@@ -97,21 +105,41 @@ class _Worker:
         REPORTERS[self._app] = lambda: self.reporter
         self._main_pid = os.getpid()
         self._identity = replace(self._identity, node=sender.hostname)
-        self.reporter = Reporter(self._source, self._identity, self._address())
+        self.reporter = Reporter(self._look, self._identity, self._address())
         self.reporter.observe()
 
-    def check(self, instance: Any, **_: Any) -> None:
-        """With ``STRICT_CONFIG=1``, in the main process: its log is set up by then, and it has not forked."""
-        if instance.app is self._app and is_strict():
-            with exit_on_user_error():
+    def start(self, files: Iterable[str | Path] | None, instance: Any, **_: Any) -> None:
+        """Obey the switches, in the main process: its log is set up by then, and it has not forked."""
+        if instance.app is not self._app:
+            return
+        with exit_on_user_error():
+            self._follower = follow(self._source, files)
+            if is_strict():
                 check_strictly(self._source, self._identity.app, lambda _held: self._address())
+        if self._follower is not None:
+            signals.task_prerun.connect(self._on_task, weak=False)
+            signals.task_postrun.connect(self._on_task_end, weak=False)
+
+    def _on_task(self, task: Any, **_: Any) -> None:
+        # One that is called inside of another belongs to that.
+        if self._follower is not None and not task.request.is_eager:
+            self._follower.begin()
+
+    def _on_task_end(self, task: Any, **_: Any) -> None:
+        if self._follower is not None and not task.request.is_eager:
+            self._follower.end()
+
+    def _look(self) -> Snapshot | None:
+        return look(self._source) if self._follower is None else self._follower.snapshot()
 
     def _on_child_init(self, **_: Any) -> None:
         # A solo pool sends this signal, too, in the main process.
         if self.reporter is None or os.getpid() == self._main_pid:
             return
         child = replace(self._identity, role=Role.CHILD, pool="prefork")
-        self.reporter = Reporter(self._source, child, self._address(), self.reporter.seen)
+        if self._follower is not None:
+            self._follower.forked()
+        self.reporter = Reporter(self._look, child, self._address(), self.reporter.seen)
         self._beat_where_the_work_is_done(self.reporter)
 
     def on_connected(self, consumer: Any) -> None:

@@ -11,14 +11,17 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from runbooks.drift.adapters import Held, Source, check_source, look
+from runbooks.drift.adapters import Held, Snapshot, Source, check_source, look
 from runbooks.drift.answering import health_response, json_response
 from runbooks.drift.atstart import WarnsOnce
+from runbooks.drift.following import Follower, follow
 from runbooks.drift.gate import Gate
 from runbooks.drift.health import Status, View, Watch
 from runbooks.drift.healthjson import checks_of, wants_health_json
@@ -47,6 +50,7 @@ def report_settings(
     every: float = EVERY,
     warn: bool = True,
     switches: bool = True,
+    files: Iterable[str | Path] | None = None,
 ) -> None:
     """Have every process that serves an application report the settings that it really uses, and show what all report.
 
@@ -69,19 +73,22 @@ def report_settings(
             for nothing.
         every: seconds between two words of a process.
         warn: whether a process logs, once it holds its settings, in what the processes disagree.
-        switches: whether ``STRICT_CONFIG`` counts; not where the application sees to that itself.
+        switches: whether ``STRICT_CONFIG`` and ``CONFIG_RELOAD`` count; not where the application sees to them itself.
+        files: what ``source`` reads, for ``CONFIG_RELOAD=on-change``; by default the env and secret files of its
+            ``pydantic-settings``.
 
     Raises:
         UserError: the source is the class of pydantic settings.
     """
     check_source(source)
     inner = app.router.lifespan_context
+    switched = _Switched(source, name, redis_url, now, files)
 
     @asynccontextmanager
     async def lifespan(served: Any) -> AsyncIterator[Any]:
         async with inner(served) as state:
             url = redis_url or find_redis(source)
-            reporter = Reporter(source, Identity(name, Role.API, every, version), url)
+            reporter = Reporter(switched.look, Identity(name, Role.API, every, version), url)
             pulse = Pulse(
                 WarnsOnce(reporter, url) if warn else reporter.beat, EventLoop(asyncio.get_running_loop()), every
             )
@@ -93,21 +100,38 @@ def report_settings(
 
     app.router.lifespan_context = lifespan
     if switches:
-        app.add_middleware(Gate, check=lambda: _check(source, name, redis_url, now))
+        app.add_middleware(Gate, start=switched.start)
     if probes is not None:
         serve_probes(app, probes, name, lambda: redis_url or find_redis(source), version)
     if path is not None:
         _serve(app, path, name, lambda: redis_url or find_redis(source), now)
 
 
-def _check(source: Source, name: str, redis_url: str | None, now: Callable[[], Any] | None) -> None:
-    """With ``STRICT_CONFIG=1``, before the application starts.
+@dataclass
+class _Switched:
+    """What the switches in the environment make of an application's settings."""
 
-    Raises:
-        UserError: it shall not.
-    """
-    if is_strict():
-        check_strictly(source, name, lambda held: redis_url or _redis_of(held), now)
+    source: Source
+    name: str
+    redis_url: str | None
+    now: Callable[[], Any] | None
+    files: Iterable[str | Path] | None
+    follower: Follower | None = None
+
+    def start(self) -> Follower | None:
+        """Before the application starts.
+
+        Raises:
+            UserError: it shall not.
+        """
+        self.follower = follow(self.source, self.files)
+        if is_strict():
+            check_strictly(self.source, self.name, lambda held: self.redis_url or _redis_of(held), self.now)
+        return self.follower
+
+    def look(self) -> Snapshot | None:
+        """What the application holds."""
+        return look(self.source) if self.follower is None else self.follower.snapshot()
 
 
 def _serve(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from runbooks.drift.adapters import Held, Snapshot
+from runbooks.drift.adapters import HIDDEN, NEEDS_RESTART, NOT_IN_FORCE, Held, Snapshot
 from runbooks.drift.showing import text_of
 from runbooks.errors import UserError
 from runbooks.settings import Layers, Loaded, Settings, current_settings, load_settings, reloader
@@ -17,14 +17,6 @@ from runbooks.settings.reloading import ReloadState
 # Taken when this module is imported, which is before the settings are read: that loads the env files into os.environ,
 # and then nobody can tell any more what had been exported.
 _STARTED_WITH: Mapping[str, str] = dict(os.environ)
-
-
-NOT_IN_FORCE, NEEDS_RESTART, HIDDEN = (
-    "the last edit is not in force",
-    "needs a restart",
-    "is hidden by the exported variable",
-)
-"""How a process says what of its files it does not obey."""
 
 
 def settings_in_use() -> Snapshot:

@@ -80,11 +80,18 @@ def reloader() -> Reloader | None:
 def _new_reloader() -> Reloader | None:
     root, env_target = Path.cwd(), os.environ.get("ENV_TARGET")
     wish = _switch(root, env_target)
-    if not wish or not env_target:
-        return None
-    if wish != ON_CHANGE:
+    return Reloader(root, env_target) if env_target and is_on_change(wish) else None
+
+
+def is_on_change(wish: str | None) -> bool:
+    """Whether ``CONFIG_RELOAD`` asks for settings that follow their files.
+
+    Raises:
+        UserError: it has another value than ``on-change``.
+    """
+    if wish and wish != ON_CHANGE:
         raise UserError(f"{SWITCH} is {wish!r}.", f"Set it to {ON_CHANGE}, or not at all.")
-    return Reloader(root, env_target)
+    return bool(wish)
 
 
 def _switch(root: Path, env_target: str | None) -> str | None:

@@ -1,16 +1,13 @@
 """``CONFIG_RELOAD=on-change``: settings that follow their files while the process runs.
 
-A look at the files costs a ``stat`` of each, at most once a second. Files that changed are read when they have come to
-rest, and only a state that is complete and valid is taken up; otherwise the last good settings stay in force, and the
-log and ``Reloader.state`` say why. Nothing ever falls back to a default because a file went away.
+How files are followed stands in ``runbooks.settings.following``. When the last good settings stay in force, the log and
+``Reloader.state`` say why.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
-import threading
 import time
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
@@ -18,30 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runbooks.errors import UserError
+from runbooks.settings.following import EVERY, PATIENCE, SETTLE, Following
 from runbooks.settings.layers import Layer, Layers, Origin, Value, env_files, read_layers, settings_files, variable_of
 from runbooks.settings.loader import Loaded, load_settings
 from runbooks.settings.model import NEEDS_RESTART, Settings, needs_restart
 from runbooks.settings.ownership import Ownership
-from runbooks.settings.signature import (
-    MISSING,
-    Signature,
-    Stamp,
-    age,
-    changed_paths,
-    ends_its_last_line,
-    has_content,
-    signature_of,
-)
+from runbooks.settings.signature import signature_of
 
 logger = logging.getLogger(__name__)
-
-EVERY = 1.0
-"""Seconds between two looks at the files."""
-SETTLE = 0.2
-"""Seconds that a file must have been left alone before it is read. It also outlasts a tick of the file system's clock
-(4 ms), within which a second edit of the same size would leave no trace."""
-PATIENCE = 5.0
-"""Seconds that a file whose last line has lost its end is taken for one that is still being written."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +64,7 @@ class ReloadState:
     shadowed: tuple[Edit, ...] = ()
 
 
-class Reloader:
+class Reloader(Following[Loaded]):
     """The settings of this process, and the files that they follow. Safe to use from threads and across a fork.
 
     Attributes:
@@ -116,23 +97,16 @@ class Reloader:
             UserError: as ``load_settings``. Later nothing raises.
         """
         self._root, self._env_target = root.resolve(), env_target
-        self._every, self._settle, self._patience = every, settle, patience
-        self._files = settings_files(self._root, env_target)
+        files, lined = settings_files(self._root, env_target), env_files(self._root, env_target).values()
+        super().__init__(files, lined, every=every, settle=settle, patience=patience)
         environ = os.environ if environ is None else environ
-        signature = signature_of(self._files)
+        signature = signature_of(files)
         self._ownership = Ownership(environ, read_layers(self._root, env_target, environ))
         self._start = self._read()
         self._ownership.follow(self._start.layers)
         self.state = ReloadState(self._start, datetime.now(UTC))
         self.settings = self._start.settings
-        self._remember(signature)
-        # A file that has just been written is read again.
-        self._seen: Signature = {
-            path: stamp for path, stamp in signature.items() if stamp == MISSING or _has_rested(stamp, settle)
-        }
-        self._candidate: tuple[Signature, float] = ({}, 0.0)
-        self.next_look = time.monotonic() + every
-        self._lock, self._pid = threading.Lock(), os.getpid()
+        self._begin(signature)
 
     @property
     def pending_restart(self) -> list[Edit]:
@@ -147,84 +121,28 @@ class Reloader:
 
     def look(self) -> ReloadState:
         """Look at the files now, take up what has changed, and return what is in force then. Never raises."""
-        if self._pid != os.getpid():
-            # The lock of before a fork may be held by a thread that was not forked along.
-            self._lock, self._pid = threading.Lock(), os.getpid()
-        # One thread looks; the others go on with what is in force.
-        if self._lock.acquire(blocking=False):
-            try:
-                self.next_look = time.monotonic() + self._every
-                self._look_locked()
-            finally:
-                self._lock.release()
+        self.look_at_files()
         return self.state
 
-    def _look_locked(self) -> None:
-        # The signature is taken before reading, and must be the same afterwards: an edit in between is not lost.
-        signature = signature_of(self._files)
-        if signature == self._seen:
-            return
-        resting = self._has_settled(signature)
-        problem = self._lost(signature)
-        loaded = None
-        if resting and problem is None:
-            try:
-                loaded = self._read()
-            except UserError as error:
-                problem = _without_values(error.what)
-            except Exception as error:  # whatever stands in a file, the job that asks must go on
-                problem = f"the files cannot be read ({type(error).__name__})."
-        if not resting or signature_of(self._files) != signature:
-            self.next_look = time.monotonic() + self._settle
-            return
-        self._seen = signature
-        if loaded is not None:
-            try:
-                self._ownership.follow(loaded.layers)
-            except ValueError:
-                problem = "a value cannot stand in the environment of this process."
-        if loaded is None or problem is not None:
-            self._refuse(problem or "")
-        else:
-            self._remember(signature)
-            self._take_up(loaded)
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self._root))
 
     def _read(self) -> Loaded:
         exported = self._ownership.exported
         return load_settings(self._root, self._env_target, exported, expand=exported)
 
-    def _remember(self, good: Signature) -> None:
-        """Keep how the files looked that the settings in force were read from."""
-        self._good = good
-        env = env_files(self._root, self._env_target).values()
-        self._ended = {path for path in env if ends_its_last_line(path)}
-
-    def _has_settled(self, signature: Signature) -> bool:
-        """Whether nobody is writing any more, as far as that can be told."""
-        now = time.monotonic()
-        if self._candidate[0] != signature:
-            self._candidate = (signature, now)
-        unchanged = now - self._candidate[1]
-        for path in changed_paths(signature, self._seen):
-            unfinished = path in self._ended and not ends_its_last_line(path)
-            if not _has_rested(signature[path], self._patience if unfinished else self._settle, unchanged):
-                return False
-        return True
-
-    def _lost(self, signature: Signature) -> str | None:
-        """A file that had something in it and is gone or empty: half of an edit, or a mistake, never a wish."""
-        for path, stamp in signature.items():
-            if has_content(self._good.get(path)) and not has_content(stamp):
-                what = "is empty" if len(stamp) > 1 else "is gone or cannot be looked at"
-                return f"{path.relative_to(self._root)} {what}. If it shall set nothing, leave a comment in it."
-        return None
-
     def _refuse(self, problem: str) -> None:
         self.state = replace(self.state, problem=problem, problem_since=datetime.now(UTC))
         logger.warning("The last edit of the settings is not in force, the last good settings are: %s", problem)
 
-    def _take_up(self, loaded: Loaded) -> None:
-        before = self.state
+    def _take_up(self, found: Loaded) -> None:
+        loaded, before = found, self.state
+        try:
+            self._ownership.follow(loaded.layers)
+        except ValueError as error:
+            raise UserError(
+                "a value cannot stand in the environment of this process.", "Correct that value."
+            ) from error
         now = _with_start_values(loaded, self._start)
         changed = [
             name for name in Settings.model_fields if getattr(now.settings, name) != getattr(self.settings, name)
@@ -239,12 +157,6 @@ class Reloader:
             shadowed=_shadowed(loaded.layers, self._start.layers, self._ownership.exported),
         )
         _tell(before, self.state, [name.replace("_", "-") for name in changed])
-
-
-def _has_rested(stamp: Stamp, seconds: float, unchanged: float = 0.0) -> bool:
-    """Whether a file has been left alone for so long; ``unchanged`` is for how long it was seen to be."""
-    known = age(stamp)
-    return (unchanged if known is None else known) >= seconds
 
 
 def _tell(before: ReloadState, now: ReloadState, changed: Iterable[str]) -> None:
@@ -308,8 +220,3 @@ def _hidden(word: Value | None, exported: Mapping[str, str]) -> bool:
 
 def _edit(variable: str, word: Value | None) -> Edit:
     return Edit(variable, word.origin if word else None, str(word.value) if word else None)
-
-
-def _without_values(text: str) -> str:
-    # What stands in quotes was read from a file, and may be a secret; file and line are enough to find it.
-    return re.sub(r"(['\"]).*\1", "…", text)

@@ -98,10 +98,10 @@ class Shop:
     def log(self, name: str) -> str:
         return (self.root / name).read_text()
 
-    def send(self, seconds: float = 0.0) -> str:
+    def send(self, seconds: float = 0.0, task: str = "pack") -> str:
         """Order a job that takes so long."""
         order = uuid4().hex
-        self.celery.send_task("worker.pack", args=[order, seconds])
+        self.celery.send_task(f"worker.{task}", args=[order, seconds])
         return order
 
     def done(self, order: str, timeout: float = 20) -> str:

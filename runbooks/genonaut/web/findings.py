@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runbooks.drift import findings as kinds
+from runbooks.drift.adapters import HIDDEN, NEEDS_RESTART, NOT_IN_FORCE
 from runbooks.drift.agreement import Drift, in_words
 from runbooks.drift.comfy import Answerer, is_local
 from runbooks.drift.findings import Finding, Kind
@@ -24,7 +25,6 @@ from runbooks.drift.report import Report, Role
 from runbooks.drift.showing import shown
 from runbooks.drift.whoami import machine
 from runbooks.genonaut.health import FilesWord
-from runbooks.genonaut.holding import HIDDEN, NEEDS_RESTART, NOT_IN_FORCE
 from runbooks.genonaut.web.comfy import Look
 
 _OF_ANSWER = {

@@ -16,3 +16,12 @@ def pack(order: str, seconds: float) -> None:
     time.sleep(seconds)
     with Redis.from_url(os.environ["REDIS_URL"]) as client:
         client.rpush(order, f"{os.getpid()} {get_settings().warehouse_url}")
+
+
+@app.task  # type: ignore[untyped-decorator]
+def pack_slowly(order: str, seconds: float) -> None:
+    """Asks for the settings twice."""
+    began = get_settings().warehouse_url
+    time.sleep(seconds)
+    with Redis.from_url(os.environ["REDIS_URL"]) as client:
+        client.rpush(order, f"{os.getpid()} {began} {get_settings().warehouse_url}")
