@@ -55,6 +55,7 @@ PLACES = {
     "genonaut/api/app": "api",
     "genonaut/api/wire": "api",
     "genonaut/web": "api",
+    "drift/web": "api",
     "target": "target",
     "settings": "settings",
     "genonaut/health": "settings",

@@ -251,6 +251,15 @@ API_STALE = _kind(
     cure="Restart the API.",
     page="runbooks/after-editing-the-configuration.md",
 )
+PROCESSES_DISAGREE = _kind(
+    "processes-disagree",
+    Severity.WARNING,
+    "Processes hold different values",
+    why="A request and the job that it starts may be done with different values. Only the status page of another "
+    "application says this: it need not know what the files say.",
+    cure="Look at both origins, correct the one that is not meant, and restart what has it.",
+    page="runbooks/which-url-does-each-process-use.md",
+)
 API_SHADOWED = _kind(
     "api-shadowed",
     Severity.WARNING,

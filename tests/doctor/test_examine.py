@@ -318,7 +318,7 @@ def test_notes_are_fine_and_findings_count_more_than_what_could_not_be_told(
 
 def test_every_kind_of_finding_is_provoked_in_a_test() -> None:
     tests = Path(__file__).parents[1]
-    patterns = ("doctor/test_*.py", "drift/test_doctor_*.py", "genonaut/test_status_*.py")
+    patterns = ("doctor/test_*.py", "drift/test_doctor_*.py", "genonaut/test_status_*.py", "drift/test_status_*.py")
     files = [file for pattern in patterns for file in tests.glob(pattern)]
     text = "".join(file.read_text(encoding="utf-8") for file in files)
     assert [id_ for id_ in CATALOGUE if f'"{id_}"' not in text] == []

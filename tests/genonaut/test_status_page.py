@@ -21,12 +21,13 @@ import pytest
 
 from runbooks.drift import comfy
 from runbooks.drift.health import Watch
+from runbooks.drift.web.answers import prefers_json
 from runbooks.genonaut.api.app import create_app
 from runbooks.genonaut.health import FilesNow
 from runbooks.genonaut.store import JobStore
 from runbooks.genonaut.web.board import Board
 from runbooks.genonaut.web.comfy import Looker
-from runbooks.genonaut.web.status import make_live, prefers_json, router
+from runbooks.genonaut.web.status import make_live, router
 from runbooks.lab import Lab
 from runbooks.settings import load_settings
 from tests.comfyui.fake import FakeComfyUI

@@ -10,9 +10,9 @@ import yaml
 from markdown.extensions.toc import slugify  # type: ignore[import-untyped]
 
 from runbooks.drift.findings import CATALOGUE
+from runbooks.drift.web.render import title
+from runbooks.drift.web.sitelink import DEFAULT, site_link
 from runbooks.genonaut.web import words
-from runbooks.genonaut.web.render import title
-from runbooks.genonaut.web.sitelink import DEFAULT, site_link
 from runbooks.genonaut.web.words import Now, explain
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -9,9 +9,9 @@ from contextlib import suppress
 
 import uvicorn
 
+from runbooks.drift.web.live import Live
 from runbooks.errors import UserError, exit_on_user_error
 from runbooks.genonaut.api.app import create_app
-from runbooks.genonaut.web.live import Live
 from runbooks.settings import current_settings
 
 

@@ -66,7 +66,7 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
     app.include_router(router)
     app.include_router(health_router)
     app.include_router(generate_router)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", StaticFiles(directory=STATIC, packages=[("runbooks.drift.web", "static")]), name="static")
     if settings is not None:
         app.state.live = make_live(app)
         app.include_router(status_router)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,32 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from runbooks.drift import redact_text
-from runbooks.drift.agreement import in_words
-from runbooks.drift.findings import BROKER_DOWN, Finding, Severity
+from runbooks.drift.agreement import Drift, in_words
+from runbooks.drift.findings import Finding
 from runbooks.drift.health import Status, View, Watch
 from runbooks.drift.report import Report, Role
 from runbooks.drift.showing import shown
+from runbooks.drift.web.board import (
+    broker_values,
+    finding_values,
+    process_values,
+    status_of,
+    stranger_values,
+    time_text,
+    titles_of,
+)
+from runbooks.drift.web.sitelink import site_link
+from runbooks.drift.web.waiting import Broker
 from runbooks.genonaut.health import SHOWN, FilesNow, FilesWord, uses, with_comfyui
 from runbooks.genonaut.store import JobStore
 from runbooks.genonaut.tables import JobLine, utc_now
 from runbooks.genonaut.web.comfy import Look, Looker
 from runbooks.genonaut.web.findings import Cures, findings_of
-from runbooks.genonaut.web.sitelink import site_link
-from runbooks.genonaut.web.waiting import Broker
 from runbooks.genonaut.web.words import LONG, TAKES_LONG, Now, explain
+from runbooks.genonaut.worker import GENERATION_QUEUE
 from runbooks.settings import Settings
 
+QUEUES = (GENERATION_QUEUE, "default")
 JOBS = 10
 """Last jobs that are shown."""
 LONGEST_PROMPT = 120
@@ -77,31 +88,29 @@ class Board:
         # Nothing is known of the processes since then, as far as somebody has looked.
         self._down_since = (self._down_since or datetime.now(UTC)) if view.broker is not None else None
         word = self._files.of_comfyui()
-        waiting = self._broker.look(view.now) if view.now is not None else None
+        waiting = self._broker.look(view.now, QUEUES) if view.now is not None else None
         jobs = _ask(store)
         places = _places(view, word)
         looks = self._looker.look([raw for raw in places.values() if raw is not None])
         there = looks.get(word.url) if word is not None else None
         found = findings_of(view, there, word, self._cures, jobs.error)
+        since = self._down_since or (waiting.since if waiting else None)
         status, now = _status(found, view, jobs), _now(view, word)
         return {
             "status": str(status),
             "output": _in_short(found, there),
-            "time": _time(datetime.now(UTC)),
+            "time": time_text(datetime.now(UTC)),
             "env_target": self._env_target,
-            "findings": [_finding(each, self._down_since) for each in found],
-            "processes": _processes(view),
-            "strangers": [
-                {"role": str(each.role), "pid": each.pid, "host": each.host, "env_target": each.env_target}
-                for each in view.strangers
-            ],
+            "findings": [finding_values(each, self._down_since) for each in found],
+            "processes": process_values(view, _is_stale, SHOWN, with_comfyui),
+            "strangers": stranger_values(view),
             "services": {
-                "broker": _broker(self._settings, view, self._down_since or (waiting.since if waiting else None)),
+                "broker": broker_values(self._settings.broker_url, view, since),
                 "comfyui": [_comfyui(url, raw, looks, view, word) for url, raw in places.items()],
                 "job_store": _job_store(self._settings, jobs),
             },
             "queue": {
-                "waiting": waiting.queued if waiting else None,
+                "waiting": sum(waiting.queued.values()) if waiting else None,
                 "reserved": waiting.reserved if waiting else None,
                 "pending": jobs.pending if jobs.error is None else None,
                 "running": jobs.running if jobs.error is None else None,
@@ -170,47 +179,19 @@ def _users(view: View) -> Iterable[Report]:
 
 
 def _status(found: Sequence[Finding], view: View, jobs: _Jobs) -> Status:
-    if view.broker is not None or jobs.error is not None:
-        return Status.FAIL
-    return Status.WARN if any(each.kind.severity is not Severity.NOTE for each in found) else Status.PASS
+    return status_of(found, view) if jobs.error is None else Status.FAIL
 
 
 def _in_short(found: Sequence[Finding], there: Look | None) -> str:
     """The state in one sentence."""
-    titles = list(dict.fromkeys(each.kind.title for each in found if each.kind.severity is not Severity.NOTE))
-    if titles:
-        return f"{'. '.join(titles)}."
+    if titles := titles_of(found):
+        return titles
     answers = "ComfyUI answers" if there is not None else "ComfyUI has not been heard of yet"
     return f"Every process uses what the files say, and {answers}."
 
 
-def _finding(finding: Finding, down_since: datetime | None) -> dict[str, Any]:
-    if finding.kind is BROKER_DOWN:
-        finding = replace(finding, since=down_since)
-    return {**finding.as_json(), "title": finding.kind.title, "url": site_link(finding.kind.page)}
-
-
-def _processes(view: View) -> list[dict[str, Any]]:
-    """Every process, with the keys in which it is not as it should be, and with those of them that it uses."""
-    differing: dict[str, dict[str, bool]] = {}
-    for drift in view.drifts:
-        for report in drift.processes:
-            differing.setdefault(report.id, {})[drift.key] = drift.matters and uses(report, drift.key)
-    found = []
-    for standing, values in zip(view.standings, view.as_json(SHOWN, with_comfyui)["processes"], strict=True):
-        keys = differing.get(standing.report.id, {})
-        stale = [key for key, matters in keys.items() if matters]
-        found.append({**values, "differs": list(keys), "stale": stale})
-    return found
-
-
-def _broker(settings: Settings, view: View, since: datetime | None) -> dict[str, Any]:
-    return {
-        "url": shown("REDIS_URL", settings.broker_url),
-        "state": "up" if view.broker is None else "down",
-        "output": "it answers" if view.broker is None else view.broker,
-        "since": _time(since),
-    }
+def _is_stale(drift: Drift, report: Report) -> bool:
+    return drift.matters and uses(report, drift.key)
 
 
 def _comfyui(url: str, raw: str | None, looks: dict[str, Look], view: View, word: FilesWord | None) -> dict[str, Any]:
@@ -226,7 +207,7 @@ def _comfyui(url: str, raw: str | None, looks: dict[str, Look], view: View, word
         "state": "unknown" if look is None else "up" if look.takes_prompts else "down",
         "output": output,
         "output_dir": shown("COMFYUI_OUTPUT_DIR", look.seen.output) if look and look.seen.output else None,
-        "since": _time(look.since) if look else None,
+        "since": time_text(look.since) if look else None,
         "used_by": in_words(users) if users else None,
         "named_by_files": named,
     }
@@ -241,10 +222,6 @@ def _job_store(settings: Settings, jobs: _Jobs) -> dict[str, Any]:
     }
 
 
-def _time(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="milliseconds") if moment else None
-
-
 def _of_store(moment: datetime | None) -> str | None:
     """A time of the job store, which is UTC without saying so."""
-    return _time(moment.replace(tzinfo=UTC)) if moment else None
+    return time_text(moment.replace(tzinfo=UTC)) if moment else None

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from runbooks.drift import findings as kinds
 from runbooks.drift.adapters import HIDDEN, NEEDS_RESTART, NOT_IN_FORCE
-from runbooks.drift.agreement import Drift, in_words
+from runbooks.drift.agreement import Drift
 from runbooks.drift.comfy import Answerer, is_local
 from runbooks.drift.findings import Finding, Kind
 from runbooks.drift.health import View
-from runbooks.drift.holdings import Certainty
-from runbooks.drift.processes import is_stopped
 from runbooks.drift.report import Report, Role
 from runbooks.drift.showing import shown
-from runbooks.drift.whoami import machine
+from runbooks.drift.web.findings import Words, of_processes, of_services, ranked, sentence, told_by
 from runbooks.genonaut.health import FilesWord
 from runbooks.genonaut.web.comfy import Look
 
@@ -35,10 +31,13 @@ _OF_ANSWER = {
 }
 
 
-class Cures:
+class Cures(Words):
     """The commands that cure, for the installation in this folder."""
 
+    peers_tell = False
+
     def __init__(self, root: Path, env_target: str | None) -> None:
+        super().__init__(needs_worker=True)
         self._root, self._target = root, env_target or "local-demo"
 
     def restart(self, *more: str) -> str:
@@ -50,6 +49,46 @@ class Cures:
     def start(self, service: str) -> str:
         """What starts the API (``api``) or a worker (``celery``)."""
         return f"`cd {shlex.quote(str(self._root))} && make {service}-{self._target.rpartition('-')[2]}`"
+
+    def kind(self, kind: Kind) -> Kind:
+        """As the catalogue has it: that is of this very application."""
+        return kind
+
+    def no_worker(self) -> Finding:
+        """As ``Words``."""
+        return Finding(kinds.WORKER_NONE, "No worker reports.", "broker", self.start("celery"))
+
+    def two_workers(self) -> str:
+        """As ``Words``."""
+        return self.restart("--all")
+
+    def of_drift(self, drift: Drift) -> tuple[Kind | None, str]:
+        """As ``Words``; knows who uses what."""
+        is_api = all(report.role is Role.API for report in drift.processes)
+        hidden = any(each.startswith(f"{drift.key} ") and HIDDEN in each for each in told_by(drift.processes))
+        if drift.matters and is_api:
+            kind = kinds.API_SHADOWED if hidden else kinds.API_STALE
+            return kind, kind.cure
+        if drift.matters:
+            return kinds.WORKER_SHADOWED if hidden else kinds.WORKER_STALE, self.restart()
+        if is_api and drift.key.startswith("COMFYUI_"):
+            return kinds.API_DIFFERS, kinds.API_DIFFERS.cure
+        return None, ""
+
+    def of_problem(self, told: str, reports: Iterable[Report]) -> Kind:
+        """As ``Words``; knows what reload says."""
+        is_api = all(report.role is Role.API for report in reports)
+        if told.startswith(NOT_IN_FORCE):
+            return kinds.FILE_BROKEN
+        if told.endswith(HIDDEN):
+            return kinds.API_SHADOWED if is_api else kinds.WORKER_SHADOWED
+        if told.endswith(NEEDS_RESTART):
+            return kinds.API_STALE if is_api else kinds.WORKER_STALE
+        return kinds.REPORT_INCOMPLETE
+
+    def silent(self, report: Report) -> str:  # noqa: ARG002
+        """As ``Words``: the doctor knows this installation."""
+        return kinds.PROCESS_SILENT.cure
 
 
 def findings_of(
@@ -64,149 +103,12 @@ def findings_of(
         cures: the commands that cure.
         store: why the job store does not answer; None when it does.
     """
-    found = [*_of_services(view, cures), *_of_processes(view, cures)]
+    found = [*of_services(view, cures), *of_processes(view, cures)]
     if comfyui is not None and word is not None:
         found += _of_comfyui(comfyui, word)
     if store is not None:
-        found.append(Finding(kinds.STORE_DOWN, _sentence(store), "job store", kinds.STORE_DOWN.cure))
-    order = list(kinds.CATALOGUE)
-
-    def rank(finding: Finding) -> tuple[int, int, bool]:
-        return finding.kind.severity.rank, order.index(finding.kind.id), "COMFYUI_URL" not in finding.keys
-
-    return sorted(found, key=rank)
-
-
-def _of_services(view: View, cures: Cures) -> Iterator[Finding]:
-    if view.broker is not None:
-        yield Finding(kinds.BROKER_DOWN, view.broker, "broker", kinds.BROKER_DOWN.cure)
-        return
-    if view.files is not None:
-        yield Finding(kinds.FILE_BROKEN, view.files, "files", kinds.FILE_BROKEN.cure)
-    mains = [standing.report for standing in view.standings if standing.report.role is Role.MAIN]
-    if not mains:
-        yield Finding(kinds.WORKER_NONE, "No worker reports.", "broker", cures.start("celery"))
-    # Two of one node name were not meant to run side by side, and share the jobs all the same.
-    for node, count in Counter(report.node for report in mains if not report.leaving).items():
-        if node and count > 1:
-            pids = ", ".join(str(report.pid) for report in mains if report.node == node)
-            yield Finding(
-                kinds.WORKER_DOUBLE,
-                f"{count} workers of the node name {node} share the jobs: pids {pids}.",
-                f"pids {pids}",
-                cures.restart("--all"),
-            )
-
-
-def _of_processes(view: View, cures: Cures) -> Iterator[Finding]:
-    for drift in view.drifts:
-        finding = _of_drift(drift, cures)
-        if finding is not None:
-            yield finding
-    for standing in view.standings:
-        yield from _of_silence(standing.report, view)
-    yield from _of_problems(view)
-    if view.unreadable:
-        what = f"Reports in the broker that cannot be read: {view.unreadable}. A process may be missing here."
-        yield Finding(kinds.REPORT_INCOMPLETE, what, "broker", kinds.REPORT_INCOMPLETE.cure, Certainty.UNKNOWN)
-
-
-def _of_drift(drift: Drift, cures: Cures) -> Finding | None:
-    kind, cure = _kind_of(drift, cures)
-    if kind is None:
-        return None
-    silent = any(report.silent for report in drift.processes)
-    return Finding(
-        kind,
-        _sentence(str(drift)),
-        drift.says.origin or drift.against,
-        cure,
-        Certainty.LIKELY if silent else Certainty.CERTAIN,
-        "the last report of a process that says nothing now" if silent else "the process's own report",
-        since=_edited(drift.says.origin),
-        pid=drift.processes[0].pid,
-        keys=(drift.key,),
-    )
-
-
-def _kind_of(drift: Drift, cures: Cures) -> tuple[Kind | None, str]:
-    is_api = all(report.role is Role.API for report in drift.processes)
-    hidden = any(each.startswith(f"{drift.key} ") and HIDDEN in each for each in _told_by(drift.processes))
-    if drift.matters and is_api:
-        kind = kinds.API_SHADOWED if hidden else kinds.API_STALE
-        return kind, kind.cure
-    if drift.matters:
-        return kinds.WORKER_SHADOWED if hidden else kinds.WORKER_STALE, cures.restart()
-    if is_api and drift.key.startswith("COMFYUI_"):
-        return kinds.API_DIFFERS, kinds.API_DIFFERS.cure
-    return None, ""
-
-
-def _told_by(reports: Iterable[Report]) -> Iterator[str]:
-    """The single things that processes say of what they do not obey."""
-    return (told for report in reports if report.problem for told in report.problem.split("; "))
-
-
-def _of_problems(view: View) -> Iterator[Finding]:
-    """What processes say of themselves that is not told as a drift already."""
-    drifting = {(report.id, drift.key) for drift in view.drifts for report in drift.processes}
-    found: dict[str, list[Report]] = {}
-    for report in (standing.report for standing in view.standings):
-        for told in _told_by([report]):
-            if (report.id, told.partition(" ")[0]) not in drifting:
-                found.setdefault(told, []).append(report)
-    for told, reports in found.items():
-        kind = _kind_of_problem(told, reports)
-        yield Finding(kind, _sentence(f"{in_words(reports)}: {told}"), reports[0].label, kind.cure, pid=reports[0].pid)
-
-
-def _kind_of_problem(told: str, reports: Iterable[Report]) -> Kind:
-    is_api = all(report.role is Role.API for report in reports)
-    if told.startswith(NOT_IN_FORCE):
-        return kinds.FILE_BROKEN
-    if told.endswith(HIDDEN):
-        return kinds.API_SHADOWED if is_api else kinds.WORKER_SHADOWED
-    if told.endswith(NEEDS_RESTART):
-        return kinds.API_STALE if is_api else kinds.WORKER_STALE
-    return kinds.REPORT_INCOMPLETE
-
-
-def _of_silence(report: Report, view: View) -> Iterator[Finding]:
-    if not report.silent or report.leaving:
-        return
-    if _is_suspended(report):
-        if report.role is Role.MAIN:
-            what = f"Worker main {report.pid} is suspended: {_no_word(report)}."
-            cure = f"`kill -CONT {report.pid}`"
-            yield Finding(kinds.WORKER_SUSPENDED, what, report.label, cure, since=report.last_word, pid=report.pid)
-            return
-    elif report.role is Role.CHILD and _main_is_silent(report, view):
-        # A child that is silent with its main process is the same trouble.
-        return
-    yield Finding(
-        kinds.PROCESS_SILENT,
-        _sentence(f"{report.label}: {_no_word(report)}"),
-        report.label,
-        kinds.PROCESS_SILENT.cure,
-        Certainty.UNKNOWN,
-        since=report.last_word,
-        pid=report.pid,
-    )
-
-
-def _is_suspended(report: Report) -> bool:
-    return report.machine == machine() and is_stopped(report.pid)
-
-
-def _main_is_silent(child: Report, view: View) -> bool:
-    return any(
-        each.report.role is Role.MAIN and each.report.silent and each.report.pid == child.parent
-        for each in view.standings
-    )
-
-
-def _no_word(report: Report) -> str:
-    return f"no word since {report.last_word:%H:%M:%S} UTC" if report.last_word else "no word for a while"
+        found.append(Finding(kinds.STORE_DOWN, sentence(store), "job store", kinds.STORE_DOWN.cure))
+    return ranked(found, first="COMFYUI_URL")
 
 
 def _of_comfyui(look: Look, word: FilesWord) -> Iterator[Finding]:
@@ -225,20 +127,3 @@ def _of_comfyui(look: Look, word: FilesWord) -> Iterator[Finding]:
             kinds.OUTPUT_FOREIGN.cure,
             keys=("COMFYUI_OUTPUT_DIR",),
         )
-
-
-def _sentence(text: str) -> str:
-    """A sentence that begins with a process."""
-    text = f"API{text[3:]}" if text.startswith("api ") else f"{text[:1].upper()}{text[1:]}"
-    return text if text.endswith(".") else f"{text}."
-
-
-def _edited(origin: str | None) -> datetime | None:
-    """When the file that an origin names was last changed."""
-    file, colon, line = (origin or "").rpartition(":")
-    if not colon or not line.isdigit():
-        return None
-    try:
-        return datetime.fromtimestamp(Path(file).stat().st_mtime, UTC)
-    except OSError:
-        return None

@@ -14,12 +14,13 @@ from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 
+from runbooks.drift.web.render import HEADERS, html
 from runbooks.genonaut.api.routes import JobId, Queue, Store, take_job
 from runbooks.genonaut.api.wire import JobRequest
 from runbooks.genonaut.store import DEMO_USER_ID, JobStore
 from runbooks.genonaut.tables import Job, JobLine
 from runbooks.genonaut.web.board import Board, job_values
-from runbooks.genonaut.web.render import HEADERS, html, render
+from runbooks.genonaut.web.render import render
 from runbooks.genonaut.web.words import BROKER_DOWN, NOT_QUEUED, STORE_DOWN, Now, Told
 
 router = APIRouter(include_in_schema=False)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runbooks.drift.health import PATIENCE
 from runbooks.drift.reports import redis_client
-from runbooks.genonaut.worker import GENERATION_QUEUE
 
-QUEUES = (GENERATION_QUEUE, "default")
+PRIORITIES = ("", *(f"\x06\x16{number}" for number in range(1, 10)))
+"""What stands behind a queue's name where kombu keeps its jobs of a higher priority."""
 RARELY = 5.0
 """Seconds between two questions for when the broker was started."""
 
@@ -20,12 +21,12 @@ class Waiting:
     """What waits on the broker.
 
     Attributes:
-        queued: jobs that no worker has taken.
+        queued: jobs that no worker has taken, by queue. A queue that is not of this broker is left out.
         reserved: jobs that a worker has taken and not begun: the next ones, and those that it will try again.
         since: when the broker was started, by its own clock.
     """
 
-    queued: int
+    queued: Mapping[str, int]
     reserved: int
     since: datetime | None
 
@@ -43,18 +44,23 @@ class Broker:
         self._started: tuple[str, datetime] | None = None
         self._asked = float("-inf")
 
-    def look(self, now: datetime) -> Waiting | None:
+    def look(self, now: datetime, queues: Collection[str]) -> Waiting | None:
         """What waits now; None when the broker does not answer.
 
         Args:
             now: time by the broker's clock.
+            queues: whose jobs are counted.
         """
         from redis import RedisError
 
         try:
             with self._client.pipeline(transaction=False) as pipe:
-                for queue in QUEUES:
-                    pipe.llen(queue)
+                for queue in queues:
+                    # Where kombu keeps who is bound to the exchange of that name. Jobs of a worker whose broker is
+                    # another one, such as RabbitMQ, have none here; no jobs here are then not none at all.
+                    pipe.exists(f"_kombu.binding.{queue}")
+                    for priority in PRIORITIES:
+                        pipe.llen(f"{queue}{priority}")
                 # Where kombu keeps what was taken and is not acknowledged yet.
                 pipe.hlen("unacked")
                 ask = time.monotonic() - self._asked > RARELY
@@ -65,8 +71,11 @@ class Broker:
             return None
         if ask:
             self._asked, self._started = time.monotonic(), self._since(told.pop(), now)
-        *queued, reserved = [number if isinstance(number, int) else 0 for number in told]
-        return Waiting(sum(queued), reserved, self._started[1] if self._started else None)
+        *told, reserved = [number if isinstance(number, int) else 0 for number in told]
+        parts = iter(told)
+        counted = {queue: (next(parts), sum(next(parts) for _ in PRIORITIES)) for queue in queues}
+        queued = {queue: waiting for queue, (bound, waiting) in counted.items() if bound or waiting}
+        return Waiting(queued, reserved, self._started[1] if self._started else None)
 
     def close(self) -> None:
         """Close the connection."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runbooks.genonaut.web.live import RETRY, Live, TooManyStreams
+from runbooks.drift.web.live import RETRY, Live, TooManyStreams
 
 FORMS: dict[str, Callable[[dict[str, Any]], str]] = {"json": json.dumps, "words": lambda seen: f"it is {seen['state']}"}
 

@@ -1,6 +1,6 @@
-// What the two pages do beyond what they are without a script: the status page follows by server-sent events, the
-// generate page follows its job. The server makes all HTML; here it is only put in place, so that focus, selection and
-// what a screen reader has read stay where nothing has changed.
+// What the status page does beyond what it is without a script: it follows by server-sent events. The server makes all
+// HTML; here it is only put in place, so that focus, selection and what a screen reader has read stay where nothing has
+// changed.
 "use strict";
 
 /** Make `now` like `next`, touching only what differs. Children are told apart by their ids. */
@@ -13,7 +13,10 @@ function morph(now, next) {
     if (now.nodeValue !== next.nodeValue) now.nodeValue = next.nodeValue;
     return;
   }
-  for (const { name } of [...now.attributes]) if (!next.hasAttribute(name)) now.removeAttribute(name);
+  // What the reader has unfolded stays unfolded.
+  const own = now.nodeName === "DETAILS" ? "open" : null;
+  for (const { name } of [...now.attributes])
+    if (name !== own && !next.hasAttribute(name)) now.removeAttribute(name);
   for (const { name, value } of next.attributes) if (now.getAttribute(name) !== value) now.setAttribute(name, value);
   morphChildren(now, next);
 }
@@ -101,41 +104,5 @@ function follow(live, link) {
   open();
 }
 
-/** The generate page: ask for the job until it has ended, and a while longer, as a failed one may be tried again. */
-async function watch(section) {
-  const ended = { completed: 0, cancelled: 0, failed: 30000 };
-  let since = null;
-  let status = null;
-  for (let wait = 300; ; wait = Math.min(wait * 1.2, 2000)) {
-    const now = section.querySelector("[data-status]").dataset.status;
-    if (now !== status) [status, since] = [now, performance.now()];
-    if (status in ended && performance.now() - since > ended[status]) return;
-    await new Promise((resolve) => setTimeout(resolve, wait));
-    try {
-      const answer = await fetch(section.dataset.job);
-      if (answer.ok) put(section, await answer.text());
-    } catch {
-      // The API is away. It may come back.
-    }
-  }
-}
-
 const live = document.getElementById("live");
 if (live) follow(live, document.querySelector("[data-link]"));
-
-const job = document.querySelector("[data-job]");
-if (job) watch(job);
-
-const form = document.querySelector("[data-generate]");
-form?.addEventListener("submit", (event) => {
-  const button = form.querySelector("button");
-  // The API may take a second to find out that no worker answers; a second press would ask for a second picture.
-  if (button.getAttribute("aria-disabled") === "true") return event.preventDefault();
-  button.setAttribute("aria-disabled", "true");
-  button.textContent = "Asking…";
-});
-window.addEventListener("pageshow", () => {
-  const button = form?.querySelector("button");
-  button?.removeAttribute("aria-disabled");
-  if (button) button.textContent = "Generate";
-});

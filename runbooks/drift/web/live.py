@@ -43,7 +43,15 @@ class _Event:
 class Live:
     """The streams of one application. To be used in its event loop alone."""
 
-    def __init__(self, look: Look, forms: Mapping[str, Form], *, every: float = EVERY, most: int = MOST) -> None:
+    def __init__(
+        self,
+        look: Look,
+        forms: Mapping[str, Form],
+        *,
+        every: float = EVERY,
+        most: int = MOST,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Nothing is looked at before somebody watches.
 
         Args:
@@ -51,8 +59,10 @@ class Live:
             forms: how an event is written, by name; called in the same thread.
             every: seconds between two looks.
             most: streams at the same time.
+            is_over: whether all streams shall end; asked before each look.
         """
         self._look, self._forms, self._every, self._most = look, forms, every, most
+        self._is_over = is_over
         self._watching: Counter[str] = Counter()
         self._event: _Event | None = None
         self._news = asyncio.Event()
@@ -105,7 +115,10 @@ class Live:
 
     async def _run(self) -> None:
         number, before, sent = time.time_ns(), None, float("-inf")
-        while self.watching:
+        while self.watching and not self._over:
+            if self._is_over():
+                self.end()
+                break
             began = time.monotonic()
             wanted = [form for form, count in self._watching.items() if count]
             missing = self._event is None or not set(wanted) <= self._event.texts.keys()
