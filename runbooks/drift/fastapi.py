@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, params
 
 from runbooks.drift.adapters import Held, Snapshot, Source, check_source, look
 from runbooks.drift.answering import health_response, json_response
@@ -33,6 +33,8 @@ from runbooks.drift.reporter import EVERY, Identity, Reporter
 from runbooks.drift.reports import redis_address
 from runbooks.drift.startcheck import check_strictly
 from runbooks.drift.strict import is_strict
+from runbooks.drift.web.board import NOBODY_KEEPS
+from runbooks.drift.web.mounting import StatusPage
 
 _PROBES = Probes()
 
@@ -46,6 +48,8 @@ def report_settings(
     version: str | None = None,
     now: Callable[[], Any] | None = None,
     path: str | None = "/health/configuration",
+    status: str | None = "/status",
+    dependencies: Sequence[params.Depends] = (),
     probes: Probes | None = _PROBES,
     every: float = EVERY,
     warn: bool = True,
@@ -69,6 +73,10 @@ def report_settings(
         now: reads the settings anew without keeping them, such as the class of ``pydantic-settings`` itself. Then
             processes are compared with what one would get that is started now, and not only with each other.
         path: where that is served; None for nowhere.
+        status: where the status page is: the same for people, live, with what to do; JSON and events are beside it.
+            None for nowhere. Where the application has a route of that path itself, its own is served.
+        dependencies: what is asked before one of the two is shown, such as ``[Depends(login)]``, beside the
+            application's own.
         probes: what else is answered to whoever supervises the application, ``/livez`` and ``/readyz`` by default; None
             for nothing.
         every: seconds between two words of a process.
@@ -78,9 +86,21 @@ def report_settings(
             ``pydantic-settings``.
 
     Raises:
-        UserError: the source is the class of pydantic settings.
+        UserError: the source is the class of pydantic settings, or the status page cannot stand there.
     """
     check_source(source)
+
+    def watch() -> tuple[str, Watch] | None:
+        url = redis_url or find_redis(source)
+        return (url, _watch(url, name, now)) if url else None
+
+    page = None
+    if status is not None:
+        needs_worker = probes is not None and probes.needs_worker
+        has_files = now is not None
+        page = StatusPage(
+            app, status, name, watch, has_files=has_files, needs_worker=needs_worker, dependencies=dependencies
+        )
     inner = app.router.lifespan_context
     switched = _Switched(source, name, redis_url, now, files)
 
@@ -93,9 +113,13 @@ def report_settings(
                 WarnsOnce(reporter, url) if warn else reporter.beat, EventLoop(asyncio.get_running_loop()), every
             )
             pulse.start()
+            if page is not None:
+                page.begin()
             try:
                 yield state
             finally:
+                if page is not None:
+                    page.end()
                 await asyncio.to_thread(_end, pulse, reporter)
 
     app.router.lifespan_context = lifespan
@@ -104,7 +128,7 @@ def report_settings(
     if probes is not None:
         serve_probes(app, probes, name, lambda: redis_url or find_redis(source), version)
     if path is not None:
-        _serve(app, path, name, lambda: redis_url or find_redis(source), now)
+        _serve(app, path, name, watch, dependencies)
 
 
 @dataclass
@@ -134,21 +158,26 @@ class _Switched:
         return look(self.source) if self.follower is None else self.follower.snapshot()
 
 
-def _serve(
-    app: FastAPI, path: str, name: str, address: Callable[[], str | None], now: Callable[[], Any] | None
-) -> None:
-    @cache
-    def watch() -> Watch | None:
-        url = address()
-        files = None if now is None else partial(read_anew, now)
-        target = os.environ.get("ENV_TARGET")
-        return Watch(url, name, env_target=target, files=files, needs_worker=False) if url else None
+def _watch(url: str, name: str, now: Callable[[], Any] | None) -> Watch:
+    files = None if now is None else partial(read_anew, now)
+    return Watch(url, name, env_target=os.environ.get("ENV_TARGET"), files=files, needs_worker=False)
 
-    @app.get(path, include_in_schema=False)
+
+def _serve(
+    app: FastAPI,
+    path: str,
+    name: str,
+    watch: Callable[[], tuple[str, Watch] | None],
+    dependencies: Sequence[params.Depends],
+) -> None:
+    known: list[Watch] = []
+
+    @app.get(path, include_in_schema=False, dependencies=dependencies)
     def configuration(request: Request) -> Response:
         """What every process of the application runs with, and whether they agree."""
-        found = watch()
-        view = found.look() if found else View(Status.WARN, "", broker="No Redis server is named that keeps reports.")
+        if not known and (found := watch()) is not None:
+            known.append(found[1])
+        view = known[0].look() if known else View(Status.WARN, "", broker=NOBODY_KEEPS)
         if wants_health_json(request.headers.get("accept", "")):
             return health_response(request, checks_of(view), serviceId=name)
         return json_response(view.as_json())

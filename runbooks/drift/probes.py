@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fastapi import FastAPI, routing
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
@@ -18,6 +18,7 @@ from starlette.types import Scope
 from runbooks.drift.answering import health_response
 from runbooks.drift.health import PATIENCE, Status
 from runbooks.drift.healthjson import Check
+from runbooks.drift.ownroutes import has_another
 from runbooks.drift.presence import still_there
 from runbooks.drift.report import Report, Role
 from runbooks.drift.reports import ReportsUnavailableError, Shelf
@@ -83,15 +84,9 @@ class _Probe(Route):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         found, child = super().matches(scope)
-        if found is not Match.NONE and self._has_own():
+        if found is not Match.NONE and has_another(self._served, self.path, [self]):
             return Match.NONE, {}
         return found, child
-
-    def _has_own(self) -> bool:
-        routes = [route for route in self._served.router.routes if route is not self]
-        # To newer versions of FastAPI an included router is one route; they tell its parts like this.
-        parts = getattr(routing, "iter_route_contexts", iter)(routes)
-        return any(getattr(part, "path", None) == self.path for part in parts)
 
 
 class _Needs:

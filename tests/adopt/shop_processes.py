@@ -67,8 +67,8 @@ class Shop:
         ]
         return self._start(["celery", "-A", app, "worker", *options], f"{name}.log", environ).pid
 
-    def start_api(self, environ: Mapping[str, str] | None = None) -> httpx.Client:
-        self._start(["uvicorn", "api:app", "--port", "0"], "api.log", environ)
+    def start_api(self, environ: Mapping[str, str] | None = None, app: str = "api:app") -> httpx.Client:
+        self._start(["uvicorn", app, "--port", "0"], "api.log", environ)
         (url,) = wait_until(lambda: re.findall(r"http://127\.0\.0\.1:\d+", self.log("api.log")), 20, "no API")
         return httpx.Client(base_url=url, trust_env=False)
 

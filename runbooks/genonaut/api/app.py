@@ -77,6 +77,7 @@ def create_app(store: JobStore | None = None, queue: JobQueue | None = None) -> 
             redis_url=settings.broker_url,
             version=VERSION,
             path=None,
+            status=None,
             probes=None,
             warn=False,
             switches=False,
