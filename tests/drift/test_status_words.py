@@ -61,7 +61,13 @@ def test_no_cure_is_a_command_that_only_the_miniature_knows() -> None:
     broken = replace(API, problem="its settings cannot be read (ValueError)")
     views = [view_of(API, silent), view_of(API, MAIN, double), view_of(broken), view_of(unreadable=1, broker=None)]
     views += [view_of(broker="The broker does not answer."), view_of(API, files="Not read.")]
+    for kind in (
+        "the last edit is not in force: x",
+        "x (y:1) is hidden by the exported variable",
+        "x (y:1) needs a restart",
+    ):
+        views += [view_of(replace(each, problem=kind)) for each in (API, MAIN)]
     found = [each for view in views for each in (*of_services(view, Words()), *of_processes(view, Words()))]
-    assert len({each.kind.id for each in found}) == 6
+    assert len({each.kind.id for each in found}) == 10
     said = " ".join(f"{each.cure} {each.kind.why}" for each in found)
     assert not [word for word in ("runbooks ", "make ", "COMFYUI", "ComfyUI", "env/.env") if word in said]

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runbooks.drift import findings as kinds
+from runbooks.drift.adapters import HIDDEN, NEEDS_RESTART, NOT_IN_FORCE
 from runbooks.drift.agreement import Drift, in_words
 from runbooks.drift.findings import Finding, Kind, Severity
 from runbooks.drift.health import PAGE, View
@@ -59,9 +60,18 @@ class Words:
         kind = self.kind(kinds.API_STALE if _is_api(drift.processes) else kinds.WORKER_STALE)
         return kind, f"Restart {_to_restart(drift.processes)}."
 
-    def of_problem(self, told: str, reports: Iterable[Report]) -> Kind:  # noqa: ARG002 - what others need
+    def of_problem(self, told: str, reports: Iterable[Report]) -> Kind:
         """What kind of finding a thing is that processes say of themselves."""
-        return self.kind(kinds.REPORT_INCOMPLETE)
+        is_api = _is_api(reports)
+        if told.startswith(NOT_IN_FORCE):
+            kind = kinds.FILE_BROKEN
+        elif told.endswith(HIDDEN):
+            kind = kinds.API_SHADOWED if is_api else kinds.WORKER_SHADOWED
+        elif told.endswith(NEEDS_RESTART):
+            kind = kinds.API_STALE if is_api else kinds.WORKER_STALE
+        else:
+            kind = kinds.REPORT_INCOMPLETE
+        return self.kind(kind)
 
     def silent(self, report: Report) -> str:
         """What to do about a process that says nothing."""
@@ -308,10 +318,24 @@ _IN_GENERAL = {
             kinds.WORKER_STALE,
             why="Jobs are done by the worker, with the value that it read when it started. Restarting the API changes "
             "nothing.",
+            cure="Restart the worker.",
         ),
         replace(
             kinds.API_STALE,
             why="It answers requests with the value that it read when it started.",
+            cure="Restart the API.",
+            page=PAGE,
+        ),
+        replace(
+            kinds.WORKER_SHADOWED,
+            why="The environment of a process wins over its files, so editing a file changes nothing.",
+            cure="Take the variable out of the environment that the worker is started in, then restart it.",
+            page=PAGE,
+        ),
+        replace(
+            kinds.API_SHADOWED,
+            why="The environment of a process wins over its files, so editing a file changes nothing.",
+            cure="Take the variable out of the environment that the API is started in, then restart it.",
             page=PAGE,
         ),
         replace(

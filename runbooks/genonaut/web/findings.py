@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from runbooks.drift import findings as kinds
-from runbooks.drift.adapters import HIDDEN, NEEDS_RESTART, NOT_IN_FORCE
+from runbooks.drift.adapters import HIDDEN
 from runbooks.drift.agreement import Drift
 from runbooks.drift.comfy import Answerer, is_local
 from runbooks.drift.findings import Finding, Kind
@@ -74,17 +74,6 @@ class Cures(Words):
         if is_api and drift.key.startswith("COMFYUI_"):
             return kinds.API_DIFFERS, kinds.API_DIFFERS.cure
         return None, ""
-
-    def of_problem(self, told: str, reports: Iterable[Report]) -> Kind:
-        """As ``Words``; knows what reload says."""
-        is_api = all(report.role is Role.API for report in reports)
-        if told.startswith(NOT_IN_FORCE):
-            return kinds.FILE_BROKEN
-        if told.endswith(HIDDEN):
-            return kinds.API_SHADOWED if is_api else kinds.WORKER_SHADOWED
-        if told.endswith(NEEDS_RESTART):
-            return kinds.API_STALE if is_api else kinds.WORKER_STALE
-        return kinds.REPORT_INCOMPLETE
 
     def silent(self, report: Report) -> str:  # noqa: ARG002
         """As ``Words``: the doctor knows this installation."""
