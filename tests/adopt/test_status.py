@@ -176,7 +176,7 @@ def test_it_stands_in_front_of_a_page_for_whatever_path_and_behind_what_is_asked
 
 def test_without_jinja_the_page_says_what_to_install_and_all_else_works(open_shop: Callable[..., Shop]) -> None:
     shop = open_shop()
-    # A folder in front that has the name and nothing in it is found first, and is no Jinja2.
+    # Found before the one that is installed, and as good as none.
     (shop.root / "jinja2.py").write_text("raise ModuleNotFoundError('No module named jinja2', name='jinja2')\n")
     with shop.start_api() as api:
         told = api.get("/status")
