@@ -27,7 +27,7 @@ from runbooks.drift.health import Status, View, Watch
 from runbooks.drift.healthjson import checks_of, wants_health_json
 from runbooks.drift.probes import Probes, serve_probes
 from runbooks.drift.pulse import EventLoop, Pulse
-from runbooks.drift.reading import read_anew
+from runbooks.drift.reading import first_held, read_anew
 from runbooks.drift.report import Role
 from runbooks.drift.reporter import EVERY, Identity, Reporter
 from runbooks.drift.reports import redis_address
@@ -184,12 +184,19 @@ def _serve(
 
 
 def find_redis(source: Source) -> str | None:
-    """The Redis server that the settings name as their broker, or else the environment does; None when neither does."""
-    try:
-        snapshot = look(source)
-    except Exception:  # the application's own getter; it will say so itself
-        snapshot = None
-    return _redis_of(snapshot.held if snapshot else ())
+    """The Redis server that the settings name as their broker, or else the environment does; None when neither does.
+
+    Where the application has not read its settings yet, and the environment names none, they are read once beside its
+    cache.
+    """
+    for read in (look, first_held):
+        try:
+            snapshot = read(source)
+        except Exception:  # the application's own getter; it will say so itself
+            snapshot = None
+        if url := _redis_of(snapshot.held if snapshot else ()):
+            return url
+    return None
 
 
 def _redis_of(settings: Iterable[Held]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import AsyncExitStack
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -53,6 +54,24 @@ def test_where_the_files_are_known_a_process_is_stale_for_certain(redis_url: str
     assert "Holds an older value of warehouse_url than the files." in page.text
     assert "No worker reports. Nobody takes jobs." in page.text
     assert answers(app, "/status.json", starts=True)[0].json()["processes"], "a second start finds nothing"
+
+
+@pytest.mark.e2e
+def test_a_broker_that_only_settings_name_is_found_before_anybody_has_read_them(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("REDIS_URL", "CELERY_BROKER_URL", "BROKER_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+    @lru_cache
+    def get_settings() -> dict[str, str]:
+        return {"redis_url": redis_url}
+
+    app = FastAPI()
+    report_settings(app, get_settings, name="shop")
+    (seen,) = answers(app, "/status.json", starts=True)
+    assert [each["role"] for each in seen.json()["processes"]] == ["api"]
+    assert get_settings.cache_info().currsize == 0, "looking has frozen the values"
 
 
 @pytest.mark.parametrize(
