@@ -27,6 +27,7 @@ ENTRIES = {
         "reference/errors/#cannot-delete-pending-or-running-jobs",
         "troubleshooting/#422-field-required-and-cannot-delete-pending-or-running-jobs",
     ],
+    "Field required": ["troubleshooting/#422-field-required-and-cannot-delete-pending-or-running-jobs"],
     "GenerationJob with id": [
         "reference/errors/#generationjob-with-id-not-found",
         "troubleshooting/#404-generationjob-with-id-not-found",
@@ -50,6 +51,8 @@ def _errors(answer: dict[str, Any]) -> Iterator[str]:
         yield detail
     elif isinstance(detail, dict):
         yield detail["error"]["message"]
+    elif isinstance(detail, list):
+        yield from (problem["msg"] for problem in detail)
     if answer.get("status") == "failed" and answer.get("started_at"):
         yield answer["error_message"]
 
