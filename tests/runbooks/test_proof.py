@@ -5,6 +5,7 @@ Each step is broken where it runs, in `pytest --markdown-docs` (conftest.py); he
 
 from __future__ import annotations
 
+import codeop
 import re
 import subprocess
 import sys
@@ -59,6 +60,22 @@ def test_a_page_says_how_to_start_the_stack_with_its_trouble(path: Path) -> None
 def test_a_runbook_begins_with_the_one_command_for_a_reader_in_a_hurry(path: Path) -> None:
     head, _, _ = path.read_text(encoding="utf-8").partition("\n## Symptom")
     assert re.search(r"^\*\*In a hurry:\*\* .", head, re.MULTILINE)
+
+
+@each_page
+def test_a_python_step_can_be_pasted_into_pythons_own_prompt(path: Path) -> None:
+    """The prompt ends a loop at an empty line, and at nothing else."""
+    for step in read(path).steps:
+        if step.language == "python":
+            prompt, typed = codeop.CommandCompiler(), ""
+            for line in (*step.code.splitlines(), ""):
+                typed += f"{line}\n" if line or typed else ""
+                try:
+                    whole = prompt(typed.removesuffix("\n"), symbol="single")
+                except SyntaxError as error:
+                    pytest.fail(f"{path.name}:{step.line}: {error.msg} at {line!r}: an empty line belongs before it")
+                typed = "" if whole else typed
+            assert not typed, f"{path.name}:{step.line} leaves the prompt waiting"
 
 
 @each_page
