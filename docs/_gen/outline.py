@@ -60,13 +60,13 @@ def llms() -> str:
     """Every page with its sentence, by section. Addresses are relative: they hold wherever the site is served."""
     config = _config()
     lines = [f"# {config['site_name']}", "", f"> {config['site_description']}"]
-    shown = ""
+    sections: dict[str, list[str]] = {}
     for section, page in _pages(config["nav"]):
-        if section != shown:
-            lines += ["", f"## {section}", ""]
-            shown = section
         meta = _meta(page)
-        lines.append(f"- [{meta['title']}]({address(page) or './'}): {meta['description']}")
+        told = f"- [{meta['title']}]({address(page) or './'}): {meta['description']}"
+        sections.setdefault(section, []).append(told)
+    for section, pages in sections.items():
+        lines += ["", f"## {section}", "", *pages]
     return "\n".join(lines) + "\n"
 
 
