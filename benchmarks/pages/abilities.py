@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from speed import BARE, PEERS, PYTEST, ROOT
+from speed import BARE, PEERS, PYTEST, ROOT, SETTINGS
 
 MKTESTDOCS = """
 from mktestdocs import check_md_file
@@ -80,7 +80,7 @@ class Tool:
         self._count += 1
         here = self._folder / f"{self.name.replace(' ', '-')}-{self._count}"
         here.mkdir()
-        for name, text in {**self._files, "page.md": f"# Page\n\n{page}"}.items():
+        for name, text in {**self._files, SETTINGS: "[pytest]\n", "page.md": f"# Page\n\n{page}"}.items():
             (here / name).write_text(text, "utf-8")
         environ = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
         done = subprocess.run(self._command, cwd=here, env=environ, capture_output=True, text=True, check=False)

@@ -3,13 +3,15 @@
     python benchmarks/pages/speed.py [ROUNDS]
 
 Writes 20 pages with 10 Python blocks each, and 20 with 10 shell blocks each, and lets every tool run them in turn,
-ROUNDS times (5 by default), so that a busy machine is unfair to all of them alike. Prints medians in seconds. The
-other tools are installed into a virtual environment of their own, in a temporary folder; nothing else is touched.
+ROUNDS times (5 by default), so that a busy machine is unfair to all of them alike. Prints medians in seconds, also of
+the CPU time that a run and its children took, which other work on the machine hardly moves. The other tools are
+installed into a virtual environment of their own, in a temporary folder; nothing else is touched.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -22,7 +24,9 @@ PAGES, BLOCKS = 20, 10
 PEERS = ["pytest-markdown-docs==0.9.2", "mktestdocs==0.2.5", "sybil==10.1.0", "pytest-codeblocks==0.17.0"]
 # Not newer: pytest-codeblocks uses an argument that pytest 9 has taken away.
 PYTEST = ["pytest==8.4.2", "psutil", "markdown-it-py", "pyyaml"]
-BARE = ["-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", "."]
+# A file of its own: with one elsewhere (/dev/null) pytest looks through every folder beside the pages' one as well.
+SETTINGS = "pytest.ini"
+BARE = ["-q", "-p", "no:cacheprovider", "-c", SETTINGS, "--rootdir", "."]
 
 MKTESTDOCS = """
 import pathlib, pytest
@@ -48,6 +52,7 @@ pytest_collect_file = Sybil(parsers=[CodeBlockParser("bash", run)], patterns=["*
 
 def write_pages(folder: Path) -> None:
     """Write the pages, the same blocks as plain test functions, and what the other tools need beside them."""
+    (folder / SETTINGS).write_text("[pytest]\n", "utf-8")
     code = {"python": "x = {0}\nassert x + 1 == {0} + 1", "bash": "X={0}\ntest $((X + 1)) = $(({0} + 1))"}
     for language, text in code.items():
         (folder / language).mkdir()
@@ -89,19 +94,19 @@ def commands(python: str) -> dict[str, dict[str, list[str]]]:
     }
 
 
-def measure(command: list[str], folder: Path) -> float:
-    """Run a command once, and return its seconds.
+def measure(command: list[str], folder: Path) -> tuple[float, float]:
+    """Run a command once, and return its seconds, and those of CPU time that it and its children took.
 
     Raises:
         SystemExit: it did not pass; a number for a run that fails would mean nothing.
     """
     environ = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
-    begun = time.perf_counter()
+    begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - begun
+    seconds, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return seconds
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main(rounds: int) -> None:
@@ -113,14 +118,15 @@ def main(rounds: int) -> None:
         subprocess.run([python, "-m", "pip", "install", "-q", *PYTEST, *PEERS], check=True)
         write_pages(folder)
         for language, tools in commands(python).items():
-            taken: dict[str, list[float]] = {tool: [] for tool in tools}
+            taken: dict[str, list[tuple[float, float]]] = {tool: [] for tool in tools}
             for _ in range(rounds + 1):  # the first round fills caches and is not counted
                 for tool, command in tools.items():
                     taken[tool].append(measure(command, folder))
             sys.stdout.write(f"\n{PAGES * BLOCKS} {language} blocks on {PAGES} pages, median of {rounds} runs\n")
-            for tool, seconds in sorted(taken.items(), key=lambda item: statistics.median(item[1][1:])):
-                median, least = statistics.median(seconds[1:]), min(seconds[1:])
-                sys.stdout.write(f"  {median:6.2f} s  (least {least:.2f})  {tool}\n")
+            rows = {tool: list(zip(*runs[1:], strict=True)) for tool, runs in taken.items()}
+            for tool, (wall, cpu) in sorted(rows.items(), key=lambda item: statistics.median(item[1][0])):
+                median, busy = statistics.median(wall), statistics.median(cpu)
+                sys.stdout.write(f"  {median:6.2f} s  (least {min(wall):.2f})  CPU {busy:.2f} s  {tool}\n")
 
 
 if __name__ == "__main__":
