@@ -1,5 +1,5 @@
 /* What Material leaves out for people who do not use a mouse or do not see the page. */
-(() => {
+document$.subscribe(() => {
   const name = (selector, attributes) => {
     for (const element of document.querySelectorAll(selector))
       for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -21,12 +21,15 @@
   frameButtons();
 
   /* The end of a printed line belongs to what was printed, so that a copy without it leaves no empty line. */
-  for (const printed of document.querySelectorAll(".highlight .go")) {
-    const next = printed.nextSibling;
-    if (next?.nodeType !== Node.TEXT_NODE || !next.data.startsWith("\n")) continue;
-    printed.append("\n");
-    next.deleteData(0, 1);
-  }
+  const joinEnds = ({ target }) => {
+    for (const printed of target.closest(".md-code__button")?.closest("pre").querySelectorAll(".go") ?? []) {
+      const next = printed.nextSibling;
+      if (next?.nodeType !== Node.TEXT_NODE || !next.data.startsWith("\n")) continue;
+      printed.append("\n");
+      next.deleteData(0, 1);
+    }
+  };
+  document.addEventListener("click", joinEnds, { capture: true });
 
   /* A table or a figure wider than its frame scrolls inside it: let the keyboard reach it, whatever changed its width. */
   const frames = new ResizeObserver((changes) => {
@@ -36,9 +39,5 @@
       else frame.removeAttribute("tabindex");
     }
   });
-  const watch = () => {
-    for (const part of document.querySelectorAll(".md-typeset__scrollwrap, .md-typeset__scrollwrap > *")) frames.observe(part);
-  };
-  watch();
-  addEventListener("load", watch);
-})();
+  for (const part of document.querySelectorAll(".md-typeset__scrollwrap, .md-typeset__scrollwrap > *")) frames.observe(part);
+});

@@ -6,13 +6,20 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Route
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 from pygments import formatters, highlight, lexers  # type: ignore[import-untyped]
 
 from tests.site.built import read_document
 from tests.support.browser import DRAWN, all_faults, open_page
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def open_ready(context: BrowserContext, site_url: str, path: str) -> tuple[Page, list[str]]:
+    """Open a page and wait until its scripts, which run when it is drawn, have done what they do."""
+    page, foreign = open_page(context, site_url, path)
+    page.wait_for_selector(".md-search[aria-label]", state="attached")
+    return page, foreign
 
 
 def page_paths() -> list[str]:
@@ -28,7 +35,7 @@ def page_paths() -> list[str]:
 def test_a_page_has_no_accessibility_fault_in_either_scheme_on_desktop_or_phone(
     context: BrowserContext, site_url: str, axe: str, path: str
 ) -> None:
-    page, foreign = open_page(context, site_url, path)
+    page, foreign = open_ready(context, site_url, path)
     assert "\n".join(all_faults(page, axe)) == ""
     assert foreign == []
 
@@ -42,6 +49,7 @@ def test_a_visit_fetches_what_the_page_names_and_the_search_index_only_when_some
     page.goto(f"{site_url}/", wait_until="networkidle")
     named = {f"/{url.removeprefix('./')}" for url in read_document(site / "index.html").loads}
     assert set(fetched) == named | {"/"}
+    page.wait_for_selector(".md-search[aria-label]", state="attached")
     page.keyboard.press("/")
     page.keyboard.type("worker")
     page.wait_for_selector(".md-search-result__item")
@@ -69,7 +77,7 @@ UNREACHED = """() => controls.filter((one) => {
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_keyboard_reaches_all_that_can_be_operated(context: BrowserContext, site_url: str, width: int) -> None:
-    page, _ = open_page(context, site_url, "/runbooks/restart-the-worker/")
+    page, _ = open_ready(context, site_url, "/runbooks/restart-the-worker/")
     page.set_viewport_size({"width": width, "height": 900})
     page.evaluate(DRAWN)
     for _ in range(page.evaluate(CONTROLS) + 20):
@@ -77,8 +85,32 @@ def test_the_keyboard_reaches_all_that_can_be_operated(context: BrowserContext, 
     assert page.evaluate(UNREACHED) == []
 
 
+def test_the_scheme_is_worn_before_anything_is_drawn_and_a_choice_is_kept(browser: Browser, site_url: str) -> None:
+    context = browser.new_context(reduced_motion="reduce", color_scheme="dark")
+    drawn = "() => [document.body.dataset.mdColorScheme, getComputedStyle(document.documentElement).colorScheme]"
+    page = context.new_page()
+    page.route("**/*.js", lambda route: route.abort())
+    page.goto(f"{site_url}/")
+    assert page.evaluate(drawn) == ["slate", "dark"]
+    shown = page.locator(".md-header__option label:visible")
+    for name, scheme in (("light", "slate"), ("dark", "default"), ("system", "slate")):
+        assert name in str(shown.get_attribute("title"))
+        assert page.evaluate(drawn)[0] == scheme
+        shown.click()
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function("document.body.dataset.mdColorScheme === 'default'")
+    page.get_by_role("radio", checked=True).press("Enter")
+    page.keyboard.press("Enter")
+    assert page.evaluate(drawn) == ["slate", "dark"]
+    page.goto(f"{site_url}/troubleshooting/")
+    assert page.evaluate(drawn) == ["slate", "dark"]
+    page.get_by_role("radio", checked=True).press("Enter")
+    assert page.evaluate(drawn) == ["default", "light"]
+    context.close()
+
+
 def test_a_missing_page_offers_a_search_for_its_words(context: BrowserContext, site_url: str) -> None:
-    page, _ = open_page(context, site_url, "/404.html")
+    page, _ = open_ready(context, site_url, "/404.html")
     page.evaluate("history.replaceState({}, '', '/runbooks/restart-the-queue.html')")
     text = (Path(__file__).parents[2] / "docs" / "_theme" / "404.html").read_text(encoding="utf-8")
     page.evaluate(text.partition("<script>")[2].partition("</script>")[0])
@@ -92,7 +124,7 @@ def test_an_address_that_moved_leads_on(context: BrowserContext, site_url: str) 
 
 
 def test_a_printed_runbook_has_both_ways_of_a_step_and_nothing_to_click(context: BrowserContext, site_url: str) -> None:
-    page, _ = open_page(context, site_url, "/runbooks/restart-the-worker/")
+    page, _ = open_ready(context, site_url, "/runbooks/restart-the-worker/")
     page.emulate_media(media="print", color_scheme="dark")
     blocks = page.locator(".tabbed-block")
     assert blocks.filter(visible=True).count() == blocks.count() > 4
@@ -127,14 +159,14 @@ def test_copying_a_console_block_copies_the_commands_alone(context: BrowserConte
 
 
 def test_what_you_should_see_is_labelled_and_offers_no_copy_button(context: BrowserContext, site_url: str) -> None:
-    page, _ = open_page(context, site_url, "/pitfalls/lru-cache/")
+    page, _ = open_ready(context, site_url, "/pitfalls/lru-cache/")
     output = page.locator(".language-output").first
     assert "You should see" in output.evaluate("block => getComputedStyle(block, '::before').content")
     assert output.locator(".md-clipboard, .md-code__button").filter(visible=True).count() == 0
 
 
 def test_a_step_that_changes_something_says_so_in_words(context: BrowserContext, site_url: str) -> None:
-    page, _ = open_page(context, site_url, "/runbooks/restart-the-worker/")
+    page, _ = open_ready(context, site_url, "/runbooks/restart-the-worker/")
     for kind, label in (("changes", "Changes something"), ("rollback", "Rolls back")):
         block = page.locator(f".highlight.{kind}").first
         assert label in block.evaluate("block => getComputedStyle(block, '::before').content")

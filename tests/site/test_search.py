@@ -63,6 +63,7 @@ def search(browser: Browser, site_url: str) -> Iterator[Callable[[str], list[lis
     context = browser.new_context(reduced_motion="reduce")
     page = context.new_page()
     page.goto(f"{site_url}/404.html")
+    page.wait_for_selector(".md-search[aria-label]", state="attached")
     meta = page.locator(".md-search-result__meta")
 
     def ask(text: str) -> list[list[str]]:
