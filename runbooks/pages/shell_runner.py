@@ -110,11 +110,11 @@ class ShellRunner:
         if stopped:
             self._gone = f"the step that ends at line {lines[-1]} was stopped"
             return Outcome(text, Failure(("timeout",), stopped, lines[0]))
+        if code_seen == 0:
+            return Outcome(text)
         line = lines[self._index(code, line_seen, raw, step, lines[0])]
         if code_seen is None:
             return self._ended(text, line, syntax=line_seen is None and f"{step}: line " in raw)
-        if code_seen == 0:
-            return Outcome(text)
         return Outcome(text, Failure((str(code_seen),), f"exit code {code_seen}", line))
 
     @property
