@@ -50,6 +50,7 @@ def api(shop: Shop, main: int) -> Iterator[httpx.Client]:
 def test_an_edit_is_in_force_for_the_next_task_of_every_child_and_the_next_request(
     shop: Shop, main: int, api: httpx.Client
 ) -> None:
+    shop.write(OLD)
     before = {report.pid for report in all_hold(shop, OLD, 4)}
     shop.write(NEW)
     began = time.monotonic()
@@ -105,6 +106,8 @@ def test_tasks_and_requests_see_one_value_each_however_the_file_is_edited(
     shop: Shop, main: int, api: httpx.Client
 ) -> None:
     file, before = shop.root / "shop.env", LAST
+    shop.write(before)
+    all_hold(shop, before, 4)
     for number, edit in enumerate((in_place, atomic_rename, symlink_swapped)):
         url = f"http://localhost:{4000 + number}"
         edit(file, file.read_text().replace(before, url))
@@ -129,6 +132,8 @@ def test_the_next_task_of_another_pool_sees_it_too_and_a_shadowed_edit_is_named(
     shop.start_worker(pool, environ=RELOAD)
     shop.start_worker("solo", name="exported", queue="other", environ={**RELOAD, "SHOP_WAREHOUSE_URL": OLD})
     assert shop.done(shop.send()).endswith(OLD)
+    # What a process finds when it starts is no edit.
+    all_hold(shop, OLD, 2)
     shop.write(NEW)
     wait_until(lambda: shop.done(shop.send()).endswith(NEW), 5, "it does not follow")
     hidden = "SHOP_WAREHOUSE_URL (shop.env:1) is hidden by the exported variable"
