@@ -31,13 +31,53 @@ def page_paths() -> list[str]:
     return ["/" if str(path) == "." else f"/{path}/" for path in served] + ["/404.html"]
 
 
+# What can be operated and is shown; of a group of radio buttons, the keyboard reaches one, and arrows the others.
+CONTROLS = """() => {
+  const group = (one) => (one?.name && one.type === "radio" ? one.name : one);
+  const hidden = "[hidden], [tabindex='-1'], [aria-hidden='true']";
+  const shown = (one) => one.getClientRects().length > 0 && getComputedStyle(one).visibility !== "hidden";
+  const all = document.querySelectorAll("a[href], button, input, summary, label[for], [tabindex='0']");
+  window.reached = new Set();
+  window.group = group;
+  window.controls = [...all].filter((one) => shown(one) && !one.disabled && !one.closest(hidden));
+  addEventListener("focusin", ({ target }) => reached.add(group(target)));
+  return controls.length;
+}"""
+UNREACHED = """() => controls.filter((one) => {
+  const by = one.matches("label[for]") ? document.getElementById(one.htmlFor) : one;
+  // A label without its control is a heading.
+  return by && !reached.has(group(one)) && !reached.has(group(by)) && !by.matches(".md-toggle");
+}).map((one) => one.outerHTML.slice(0, 160))"""
+# From the last to the first, as Shift+Tab goes: what scrolls into view at the top must not end below the header.
+FOCUSED = """() => controls.toReversed().flatMap((one) => {
+  const by = one.matches("label[for]") ? document.getElementById(one.htmlFor) : one;
+  if (!by || by.matches(".md-toggle") || (by.type === "radio" && !by.checked)) return [];
+  by.focus();
+  const told = one.outerHTML.slice(0, 160);
+  if (document.activeElement !== by || by.tabIndex < 0) return [`not reached: ${told}`];
+  // Of a tab, its label is what is seen.
+  if (!one.closest(".md-content") || one.type === "radio") return [];
+  const { left, top, width, bottom } = one.getBoundingClientRect();
+  const [low, high] = [Math.max(top, 0), Math.min(bottom, innerHeight)];
+  const x = left + Math.min(width, 8) / 2;
+  const parts = [low + 2, (low + high) / 2, high - 2].map((y) => document.elementFromPoint(x, y));
+  return parts.some((at) => at && (one.contains(at) || at.contains(one))) ? [] : [`below something: ${told}`];
+})"""
+
+
 @pytest.mark.parametrize("path", page_paths())
-def test_a_page_has_no_accessibility_fault_in_either_scheme_on_desktop_or_phone(
+def test_a_page_has_no_accessibility_fault_in_either_scheme_on_desktop_or_phone_and_takes_the_keyboard(
     context: BrowserContext, site_url: str, axe: str, path: str
 ) -> None:
     page, foreign = open_ready(context, site_url, path)
     assert "\n".join(all_faults(page, axe)) == ""
     assert foreign == []
+    # As wide as axe has left it, and then the other way: one page is opened once.
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate(DRAWN)
+        assert page.evaluate(CONTROLS) > 10
+        assert "\n".join(page.evaluate(FOCUSED)) == "", f"{width} px"
 
 
 def test_a_visit_fetches_what_the_page_names_and_the_search_index_only_when_somebody_searches(
@@ -57,26 +97,8 @@ def test_a_visit_fetches_what_the_page_names_and_the_search_index_only_when_some
     assert {url.rpartition("/")[2].partition(".")[0] for url in rest} == {"search_index", "search"}
 
 
-# What can be operated and is shown; of a group of radio buttons, the keyboard reaches one, and arrows the others.
-CONTROLS = """() => {
-  const group = (one) => (one?.name && one.type === "radio" ? one.name : one);
-  const hidden = "[hidden], [tabindex='-1'], [aria-hidden='true']";
-  const shown = (one) => one.getClientRects().length > 0 && getComputedStyle(one).visibility !== "hidden";
-  const all = document.querySelectorAll("a[href], button, input, summary, label[for], [tabindex='0']");
-  window.reached = new Set();
-  window.group = group;
-  window.controls = [...all].filter((one) => shown(one) && !one.disabled && !one.closest(hidden));
-  addEventListener("focusin", ({ target }) => reached.add(group(target)));
-  return controls.length;
-}"""
-UNREACHED = """() => controls.filter((one) => {
-  const by = one.matches("label[for]") ? document.getElementById(one.htmlFor) : one;
-  return !reached.has(group(one)) && !reached.has(group(by)) && !by?.matches(".md-toggle");
-}).map((one) => one.outerHTML.slice(0, 160))"""
-
-
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_keyboard_reaches_all_that_can_be_operated(context: BrowserContext, site_url: str, width: int) -> None:
+def test_the_tab_key_alone_reaches_all_that_can_be_operated(context: BrowserContext, site_url: str, width: int) -> None:
     page, _ = open_ready(context, site_url, "/runbooks/restart-the-worker/")
     page.set_viewport_size({"width": width, "height": 900})
     page.evaluate(DRAWN)
