@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -126,24 +126,16 @@ class Following(ABC, Generic[T]):
         problem = self._lost(signature)
         found: list[T] = []
         if resting and problem is None:
-            try:
-                found.append(self._read())
-            except UserError as error:
-                problem = _without_values(error.what)
-            except Exception as error:  # whatever stands in a file, the job that asks must go on
-                problem = f"the files cannot be read ({type(error).__name__})."
+            problem = _why_not(lambda: found.append(self._read()))
         if not resting or signature_of(self._files) != signature:
             self.next_look = time.monotonic() + self._settle
             return
         self._seen = signature
-        if found:
-            try:
-                self._take_up(found[0])
-            except UserError as error:
-                problem = _without_values(error.what)
-            else:
-                self._remember(signature)
-        if problem is not None:
+        if problem is None:
+            problem = _why_not(lambda: self._take_up(found[0]))
+        if problem is None:
+            self._remember(signature)
+        else:
             self._refuse(problem)
 
     def _remember(self, good: Signature) -> None:
@@ -176,6 +168,17 @@ def _has_rested(stamp: Stamp, seconds: float, unchanged: float = 0.0) -> bool:
     """Whether a file has been left alone for so long; ``unchanged`` is for how long it was seen to be."""
     known = age(stamp)
     return (unchanged if known is None else known) >= seconds
+
+
+def _why_not(do: Callable[[], None]) -> str | None:
+    """Do it; why that fails, without a value."""
+    try:
+        do()
+    except UserError as error:
+        return _without_values(error.what)
+    except Exception as error:  # whatever stands in a file, the job that asks must go on
+        return f"the files cannot be read ({type(error).__name__})."
+    return None
 
 
 def _without_values(text: str) -> str:
