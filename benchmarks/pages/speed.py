@@ -48,6 +48,18 @@ def run(example):
     subprocess.run(["bash", "-ec", example.parsed], check=True)
 pytest_collect_file = Sybil(parsers=[CodeBlockParser("bash", run)], patterns=["*.md"]).pytest()
 """
+# What pytest takes for one test a block, before anything is read or run.
+IDLE = """
+import pytest
+class Page(pytest.File):
+    def collect(self):
+        return (Block.from_parent(self, name=f"step-{n}") for n in range(BLOCKS))
+class Block(pytest.Item):
+    def runtest(self):
+        pass
+def pytest_collect_file(file_path, parent):
+    return Page.from_parent(parent, path=file_path) if file_path.suffix == ".md" else None
+"""
 
 
 def write_pages(folder: Path) -> None:
@@ -60,7 +72,9 @@ def write_pages(folder: Path) -> None:
             blocks = [f"## Step {n}\n\n```{language}\n{text.format(n)}\n```\n" for n in range(BLOCKS)]
             (folder / language / f"page{page}.md").write_text("# Page\n\n" + "\n".join(blocks), "utf-8")
         (folder / f"mktestdocs_{language}.py").write_text(MKTESTDOCS.replace("LANG", language), "utf-8")
-    for name, conftest, language in (("sp", SYBIL_PYTHON, "python"), ("ss", SYBIL_SHELL, "bash")):
+    idle = IDLE.replace("BLOCKS", str(BLOCKS))
+    conftests = (("sp", SYBIL_PYTHON, "python"), ("ss", SYBIL_SHELL, "bash"), ("idle", idle, "bash"))
+    for name, conftest, language in conftests:
         (folder / name).mkdir()
         (folder / name / "conftest.py").write_text(conftest, "utf-8")
         for path in (folder / language).iterdir():
@@ -88,6 +102,7 @@ def commands(python: str) -> dict[str, dict[str, list[str]]]:
         "shell": {
             "this page engine": [*own, "bash"],
             "mktestdocs": [*pytest, "mktestdocs_bash.py"],
+            "tests that do nothing": [*pytest, "idle"],
             "Sybil": [*pytest, "ss"],
             "pytest-codeblocks": [*blocks, "bash"],
         },
