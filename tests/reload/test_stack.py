@@ -39,6 +39,16 @@ def url_of_a_new_job(target: Target) -> str:
     return target.real_url
 
 
+def wait_for_all_to_hold(target: Target, url: str) -> None:
+    """One job says what one pool child holds. Another may not have looked yet, and must before the next edit."""
+
+    def hold() -> bool:
+        processes = httpx.get(f"{target.api_url}/api/v1/health", trust_env=False).json()["processes"]
+        return {process["comfyui_url"] for process in processes} == {url}
+
+    wait_until(hold, 10, f"everybody to hold {url}")
+
+
 def wait_for_all_to_tell(target: Target, problem: str) -> None:
     """The API, the main process and every pool child name it in health, and health names it once for all of them."""
 
@@ -66,6 +76,7 @@ def test_an_edit_reaches_the_next_job_and_the_next_request_without_a_restart(lab
     mock = file.read_text()
     atomic_rename(file, mock.replace(target.mock_url, target.real_url))
     wait_until(lambda: url_of_a_new_job(target) == target.real_url, 20, "a job to go back to the old URL")
+    wait_for_all_to_hold(target, target.real_url)
     assert "Settings changed: comfyui-url (env/.env.local-demo:2)" in worker_log.read_text()
 
     # Broken: both say so, and go on with what they had.
