@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +25,7 @@ from runbooks.drift.reporter import Identity, Reporter
 from runbooks.drift.startcheck import check_strictly
 from runbooks.errors import UserError
 from tests.adopt.broker import Broker
+from tests.support.silent import a_name_server_that_is_silent, a_server_that_is_silent
 
 OLD, NEW = "http://localhost:1111", "http://localhost:2222"
 
@@ -94,41 +94,23 @@ def test_who_disagrees_is_named_and_who_agrees_or_knows_other_keys_is_not(
     assert get_settings.cache_info().currsize == 0
 
 
-@contextmanager
-def a_server_that_is_silent() -> Iterator[str]:
-    with socket.socket() as hung:
-        hung.bind(("127.0.0.1", 0))
-        hung.listen()
-        yield f"redis://127.0.0.1:{hung.getsockname()[1]}/0"
-
-
-@contextmanager
-def a_name_server_that_is_silent() -> Iterator[str]:
-    over = threading.Event()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket, "getaddrinfo", lambda *_args, **_more: over.wait(20) and [])
-        yield "redis://far.example:6379/0"
-        over.set()
-
-
-@contextmanager
-def nobody() -> Iterator[str]:
-    yield "redis://127.0.0.1:1/0"
-
-
-@contextmanager
-def another_kind() -> Iterator[str]:
-    yield "amqp://localhost"
-
-
-@pytest.mark.parametrize("silent", [a_server_that_is_silent, a_name_server_that_is_silent, nobody, another_kind])
+@pytest.mark.parametrize(
+    ("url", "silent"),
+    [
+        ("redis://{}/0", a_server_that_is_silent),
+        ("redis://{}/0", a_name_server_that_is_silent),
+        ("redis://{}/0", lambda: nullcontext("127.0.0.1:1")),
+        ("amqp://{}", lambda: nullcontext("localhost")),
+    ],
+    ids=["silent server", "silent name server", "nobody", "another kind"],
+)
 def test_a_broker_that_does_not_answer_delays_a_start_by_less_than_a_second_and_does_not_end_it(
-    caplog: pytest.LogCaptureFixture, silent: Callable[[], AbstractContextManager[str]]
+    caplog: pytest.LogCaptureFixture, url: str, silent: Callable[[], AbstractContextManager[str]]
 ) -> None:
     before = set(threading.enumerate())
-    with silent() as url:
+    with silent() as address:
         began = time.perf_counter()
-        check_strictly({"url": NEW}, "shop", lambda _: url)
+        check_strictly({"url": NEW}, "shop", lambda _: url.format(address))
         assert time.perf_counter() - began < 1.0
     (record,) = caplog.records
     assert record.getMessage().startswith("Configuration: no other process was compared: ")

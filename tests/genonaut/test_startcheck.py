@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
@@ -31,6 +31,7 @@ from runbooks.settings import Settings, load_settings, read_layers
 from runbooks.workers import Restarted, restart_worker
 from tests.adopt.broker import Broker
 from tests.comfyui.fake import FakeComfyUI
+from tests.support.silent import a_name_server_that_is_silent, a_server_that_is_silent
 from tests.support.waiting import wait_until
 
 NEW, OLD = "http://localhost:2", "http://localhost:1"
@@ -195,25 +196,6 @@ def test_a_silent_process_of_another_machine_may_have_ended_and_is_not_named(roo
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://localhost"])
 def test_a_broker_that_is_down_or_none_is_not_the_business_of_this_check(root: Path, url: str) -> None:
     assert said(others(url)) == []
-
-
-@contextmanager
-def a_server_that_is_silent() -> Iterator[str]:
-    """It takes connections and says nothing."""
-    with socket.socket() as hung:
-        hung.bind(("127.0.0.1", 0))
-        hung.listen()
-        yield f"127.0.0.1:{hung.getsockname()[1]}"
-
-
-@contextmanager
-def a_name_server_that_is_silent() -> Iterator[str]:
-    """Asking for an address does not end before the test does."""
-    over = threading.Event()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket, "getaddrinfo", lambda *_args, **_more: over.wait(20) and [])
-        yield "far.example:6379"
-        over.set()
 
 
 @pytest.mark.parametrize("silent", [a_server_that_is_silent, a_name_server_that_is_silent])
