@@ -9,7 +9,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,17 +73,19 @@ def hang_up(pids: Iterable[int]) -> None:
     """End processes as a terminal does that is closed, and leave alone those that are meant to outlive it.
 
     These ignore SIGHUP (``nohup``) or handle it (servers, which read their configuration again), and so do their
-    children. Where the system does not say who does, all are sent SIGHUP and none is killed.
+    children. Where the system does not say who does, all are sent SIGHUP. The leader of a session ends in any case;
+    where it ignores SIGHUP (``trap '' HUP``), so does all that it starts, and that says nothing.
     """
     pids = list(pids)
     _let_settle(pids)
-    ended = [pid for pid in pids if not _outlives_its_terminal(pid)]
+    deaf = {pid for pid in pids if _is_leader(pid) and _on_hang_up(pid)[0]}
+    ended = [pid for pid in pids if not _outlives_its_terminal(pid, deaf)]
     for pid in ended:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGHUP)
-    if _SAYS_SIGNALS:
-        _wait([process for pid in ended if (process := _process(pid))])
-        stop(ended)
+    ended = ended if _SAYS_SIGNALS else [pid for pid in ended if _is_leader(pid)]
+    _wait([process for pid in ended if (process := _process(pid))])
+    stop(ended)
 
 
 def wait_for_end(process: subprocess.Popen[bytes], seconds: float) -> None:
@@ -108,23 +110,44 @@ def _let_settle(pids: Iterable[int]) -> None:
     time.sleep(min(max(youngest + _SETTLING_SECONDS - time.time(), 0.0), _SETTLING_SECONDS))
 
 
-def _outlives_its_terminal(pid: int) -> bool:
-    """Say whether a process, or one that it descends from, ignores or handles SIGHUP (a shell's handler is none)."""
+def _outlives_its_terminal(pid: int, deaf: Collection[int]) -> bool:
+    """Say whether a process, or one that it descends from, ignores or handles SIGHUP (a shell's handler is none).
+
+    Args:
+        pid: the process.
+        deaf: leaders of sessions who ignore it, so that their children do without having been told to.
+    """
     process = _process(pid)
     if process is None or not _SAYS_SIGNALS:
         return False
     import psutil
 
-    session = os.getsid(pid)
     with contextlib.suppress(OSError, psutil.Error):
+        session = os.getsid(pid)
         for one in [process, *process.parents()]:
-            if one.pid == os.getpid() or os.getsid(one.pid) != session:
+            if one.pid in (session, os.getpid()) or os.getsid(one.pid) != session:
                 return False
-            status = Path(f"/proc/{one.pid}/status").read_text("ascii", "replace")
-            ignored, handled = (int(mask, 16) & 1 for mask in re.findall(r"Sig(?:Ign|Cgt):\s*(\w+)", status))
-            if ignored or (handled and one.name() not in _SHELLS):
+            ignored, handled = _on_hang_up(one.pid)
+            if (ignored and session not in deaf) or (handled and one.name() not in _SHELLS):
                 return True
     return False
+
+
+def _on_hang_up(pid: int) -> tuple[bool, bool]:
+    """Say whether a process ignores SIGHUP, and whether it handles it."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("ascii", "replace")
+    except OSError:
+        return False, False
+    ignored, handled = (int(mask, 16) & 1 == 1 for mask in re.findall(r"Sig(?:Ign|Cgt):\s*(\w+)", status))
+    return ignored, handled
+
+
+def _is_leader(pid: int) -> bool:
+    try:
+        return os.getsid(pid) == pid
+    except OSError:
+        return False
 
 
 def _pids() -> list[int]:

@@ -83,7 +83,7 @@ class PythonRunner:
         caught: BaseException | None = None
         with self._terminal(), capture, follow(capture.descriptor, self._listener):
             try:
-                with _limits(block.timeout, capture.descriptor):
+                with _limits(block.timeout, capture.descriptor), _one_process():
                     exec(code, self._module.__dict__)  # noqa: S102 - running a page's code is what this is for
             except KeyboardInterrupt:
                 if block.fails != "KeyboardInterrupt":
@@ -175,6 +175,27 @@ class PythonRunner:
         for frame in [frame for frame in frames if (frame.filename, frame.lineno) != (self._filename, line)][-4:]:
             name = self._page.name if frame.filename == self._filename else _short(frame.filename)
             yield f"{name}:{frame.lineno}: in {frame.name}: {(frame.line or '').strip()}"
+
+
+@contextlib.contextmanager
+def _one_process() -> Iterator[None]:
+    """End a process that the block has forked where the block ends: it must not run the rest of the page, too."""
+    own, status = os.getpid(), 0
+    try:
+        yield
+    except BaseException as error:
+        if os.getpid() == own:
+            raise
+        if isinstance(error, SystemExit):
+            status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        else:
+            traceback.print_exception(error)
+            status = 1
+    if os.getpid() != own:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception, TooMuchOutput):
+                stream.flush()
+        os._exit(status & 0xFF)
 
 
 def _place_includes(tree: ast.Module, block: Block, above: int) -> None:

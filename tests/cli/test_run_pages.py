@@ -164,13 +164,16 @@ def test_a_secret_reaches_no_record_no_report_and_no_screen(desk: Desk) -> None:
         ("```bash\nexec >&- 2>&-\n```\n\n```bash\necho on\n```\n", 0, "| on"),
         ("```python\nimport os, sys\nsys.stdout.close(); os.close(1)\n```\n\n```python\nprint('on')\n```\n", 0, "| on"),
         ("```python\nimport os\nif os.fork() == 0: os._exit(0)\nos.wait(); print('parent')\n```\n", 0, "| parent"),
+        ("```python\nimport os, sys\nif os.fork() == 0: sys.exit()\n```\n\n```bash\ntrue\n```\n", 0, "2 passed"),
+        ("```python\nimport os\nos.fork()\n```\n\n```bash\ntest ! -e once; touch once\n```\n", 0, "2 passed"),
+        ("```{.bash data-timeout=0.5}\ntrap '' HUP\nsleep 600\n```\n", 1, "still running after 0.5 s; stopped"),
         ("```bash\ncd /; export HOME=/\n```\n\n```python\nimport os; os.chdir('/')\n```\n", 0, "2 passed"),
         ("```bash\nkill -9 $$\n```\n", 1, "the step ended the shell (signal 9)"),
         ("```bash\nif then\n```\n", 1, "bash cannot read this step"),
         ("```python\nimport sys; sys.exit(3)\n```\n", 1, "the step ended the interpreter"),
     ],
-    ids=["unclosed", "deep", "binary", "endless", "endless-python", "closes", "closes-python", "forks", "moves", "dies",
-         "syntax", "exits"],
+    ids=["unclosed", "deep", "binary", "endless", "endless-python", "closes", "closes-python", "forks",
+         "forks-and-exits", "forks-and-goes-on", "deaf", "moves", "dies", "syntax", "exits"],
 )  # fmt: skip
 def test_a_hostile_page_ends_in_a_clear_error_or_a_right_run(desk: Desk, text: str, code: int, says: str) -> None:
     desk.write(text)
