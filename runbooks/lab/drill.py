@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 from runbooks.errors import UserError
 from runbooks.lab.lab import Lab
 from runbooks.lab.processes import lab_processes
+from runbooks.lab.temporary import temporary_lab
 from runbooks.target import Job, Target
 from runbooks.workers import restart_worker
 
@@ -70,27 +69,20 @@ class Drill:
         Raises:
             UserError: the lab cannot be started; the folder with its logs is left.
         """
-        root = Path(tempfile.mkdtemp(prefix="genonaut-drill-")).resolve()
         self._step(
             "Start the stack as it was in the incident",
             "COMFYUI_URL was changed and the API restarted; the worker was started before and knows nothing of it.",
         )
-        lab = self._start(root)
-        try:
+        with temporary_lab("drill", self._start) as lab:
             self._play(lab, Target.from_environment(lab.environment()))
             self._step("Stop everything", "A drill that leaves something running is an incident of its own.")
             lab.stop()
-        finally:
-            lab.discard()
-        left = [process.pid for process in lab_processes(root)]
+        left = [process.pid for process in lab_processes(lab.root)]
         self._see("nothing is left running", not left, f"pids {left}" if left else "no process of this lab")
 
-    def _start(self, root: Path) -> Lab:
-        try:
-            return Lab.start(root, incident=True, free_ports=True)
-        except KeyboardInterrupt:
-            shutil.rmtree(root)
-            raise
+    @staticmethod
+    def _start(root: Path) -> Lab:
+        return Lab.start(root, incident=True, free_ports=True, temporary=True)
 
     def _play(self, lab: Lab, target: Target) -> None:
         self._see_the_start(lab, target)

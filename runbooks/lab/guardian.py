@@ -2,16 +2,22 @@
 
 ``python -m runbooks.lab.guardian ROOT`` reads its standard input, a pipe from the starter, until that is closed. The
 word ``done`` before means that the starter has stopped the lab, or that the lab shall go on without it. The system
-closes the pipe when the starter is killed, with SIGKILL too, and then there is no word.
+closes the pipe when the starter is killed, with SIGKILL too, and then there is no word. With ``--temporary`` the lab
+is removed, as its starter would have done at the end; who used it (the steps of a page) has nothing to use any more,
+and is killed.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from runbooks.lab.lifeline import DONE
+import psutil
+
+from runbooks.lab.lifeline import DONE, TEMPORARY
+from runbooks.lab.processes import users_of
 from runbooks.lab.stop import stop_lab
 
 
@@ -24,9 +30,19 @@ def main() -> None:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
 
-    if sys.stdin.buffer.read() != DONE:
-        say("The process that started this lab has died: stopping the lab.")
-        stop_lab(root, say=say)
+    if sys.stdin.buffer.read() == DONE:
+        return
+    if sys.argv[2:] == [TEMPORARY]:
+        # Imported when it is needed: every lab waits for its guardian to have started.
+        from runbooks.lab.lab import discard
+
+        for process in users_of(root):
+            with suppress(psutil.Error):
+                process.kill()
+        discard(root)
+        return
+    say("The process that started this lab has died: stopping the lab.")
+    stop_lab(root, say=say)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +44,7 @@ class Lab:
         redis_url: str | None = None,
         database_url: str | None = None,
         site: Path | str | None = None,
+        temporary: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Lab:
         """Start a lab and return when every service answers.
@@ -62,6 +63,7 @@ class Lab:
             database_url: a database to use instead of a SQLite file; by default ``DATABASE_URL`` of the environment.
                 On PostgreSQL the lab makes a schema of its own in it.
             site: folder of a built site to serve.
+            temporary: if this process dies, the lab is not only stopped, but removed (see ``discard``).
             on_progress: called with what happens meanwhile.
 
         Raises:
@@ -77,6 +79,7 @@ class Lab:
             redis_url=redis_url,
             database_url=database_url,
             site=Path(site).resolve() if site else None,
+            temporary=temporary,
             on_progress=on_progress,
         )
         return cls(*Start(options).run())
@@ -124,11 +127,11 @@ class Lab:
 
     def discard(self) -> None:
         """Stop the lab at once and remove what it made: its folder, its Redis database, its PostgreSQL schema."""
-        self.stop(kill=True)
-        if self.state.service("broker").process is None:
-            backends.release_redis(self.state.environment["REDIS_URL"], self.root)
-        backends.release_database(self.state.environment["DATABASE_URL"], self.root)
-        shutil.rmtree(self.root)
+        stop_lab(self.root, kill=True)
+        _remove(self.root, self.state.environment)
+        # Not before: its guardian would do the rest.
+        if self._lifeline:
+            self._lifeline.end()
 
     def detach(self) -> None:
         """Let the lab outlive this process."""
@@ -170,6 +173,26 @@ class Lab:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def discard(root: Path) -> None:
+    """Stop at once what runs of a lab, and remove what it made, although nobody has its ``Lab`` any more.
+
+    Args:
+        root: the lab's folder, absolute.
+    """
+    state = state_if_readable(root)
+    stop_lab(root, kill=True)
+    _remove(root, state.environment if state else {})
+
+
+def _remove(root: Path, environment: Mapping[str, str]) -> None:
+    # A broker of the lab's own is gone by now.
+    if (url := environment.get("REDIS_URL")) and backends.broker_answers(url):
+        backends.release_redis(url, root)
+    if url := environment.get("DATABASE_URL"):
+        backends.release_database(url, root)
+    shutil.rmtree(root)
 
 
 def stop_folder(root: Path | str, *, kill: bool = False, say: Say = lambda _: None) -> int:

@@ -7,18 +7,25 @@ import sys
 from pathlib import Path
 
 DONE = b"done"
+TEMPORARY = "--temporary"
 
 _open: set[Lifeline] = set()
 """Held here, so that a lab lives as long as this process, not as long as somebody refers to its ``Lab``."""
 
 
 class Lifeline:
-    """The starter's end of a pipe to a guardian of its own."""
+    """The starter's end of a pipe to a guardian of its own.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the lab's folder.
+        temporary: the guardian removes the lab that it stops.
+    """
+
+    def __init__(self, root: Path, *, temporary: bool = False) -> None:
+        options = [TEMPORARY] if temporary else []
         with (root / "logs" / "lab.log").open("ab") as log:
             self._guardian = subprocess.Popen(
-                [sys.executable, "-m", "runbooks.lab.guardian", str(root)],
+                [sys.executable, "-m", "runbooks.lab.guardian", str(root), *options],
                 cwd=root,
                 stdin=subprocess.PIPE,
                 stdout=log,

@@ -85,8 +85,12 @@ def spawn(
 
 def lab_processes(root: Path) -> list[psutil.Process]:
     """Every living process that carries the lab's marker, but for this one and those that it descends from."""
-    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    return [process for process in psutil.process_iter() if process.pid not in own and _belongs(process, root)]
+    return _with_variable(MARKER, root)
+
+
+def users_of(root: Path) -> list[psutil.Process]:
+    """Every living process that was told to use a lab, such as a page's step, but for this one and its parents."""
+    return _with_variable("GENONAUT_ROOT", root)
 
 
 def worker_mains(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
@@ -130,8 +134,13 @@ def _parent_of(process: psutil.Process) -> int | None:
         return None
 
 
-def _belongs(process: psutil.Process, root: Path) -> bool:
+def _with_variable(name: str, root: Path) -> list[psutil.Process]:
+    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    return [process for process in psutil.process_iter() if process.pid not in own and _names(process, name, root)]
+
+
+def _names(process: psutil.Process, name: str, root: Path) -> bool:
     try:
-        return process.environ().get(MARKER) == str(root) and process.status() != psutil.STATUS_ZOMBIE
+        return process.environ().get(name) == str(root) and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, OSError):
         return False

@@ -62,6 +62,7 @@ class Options:
     redis_url: str | None = None
     database_url: str | None = None
     site: Path | None = None
+    temporary: bool = False
     on_progress: Callable[[Progress], None] | None = None
 
 
@@ -109,7 +110,7 @@ class Start:
         for name in fill_folder(layout, mock=not (self.options.incident or self.options.comfyui)):
             kept = self.root / "run" / "replaced" / name
             self._note("lab", f"{name} was edited since; it is put back, and your version kept as {kept}")
-        lifeline = Lifeline(self.root)
+        lifeline = Lifeline(self.root, temporary=self.options.temporary)
         state = LabState(
             root=self.root,
             env_target=layout.env_target,

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
 from urllib.parse import urlsplit
 
 from runbooks.errors import UserError
 from runbooks.lab.lab import Lab
 from runbooks.lab.start import Progress
+from runbooks.lab.temporary import temporary_lab
 from runbooks.lab.troubles import TROUBLES
 from runbooks.target import Target
 
@@ -28,6 +28,7 @@ def start_in_state(
     free_ports: bool = False,
     env_target: str = "local-demo",
     site: Path | str | None = None,
+    temporary: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Lab:
     """Start a lab in one of ``STATES``; the other arguments are those of ``Lab.start``.
@@ -44,6 +45,7 @@ def start_in_state(
         env_target=env_target,
         redis_url="" if state in _OWN_BROKER else None,
         site=site,
+        temporary=temporary,
         on_progress=on_progress,
     )
     if state in TROUBLES:
@@ -62,17 +64,18 @@ def start_in_state(
 def lab_in_state(state: str, on_progress: Callable[[Progress], None] | None = None) -> Iterator[Lab]:
     """Start a lab of its own on free ports in one of ``STATES``, and remove every trace of it afterwards.
 
+    Also when this process is killed meanwhile: see ``runbooks.lab.guardian``.
+
     Raises:
         UserError: there is no such state, or the lab does not start.
     """
     _require(state)
-    folder = Path(mkdtemp(prefix="genonaut-page-"))
-    lab = start_in_state(state, folder / "lab", free_ports=True, on_progress=on_progress)
-    try:
+
+    def start(root: Path) -> Lab:
+        return start_in_state(state, root, free_ports=True, temporary=True, on_progress=on_progress)
+
+    with temporary_lab("page", start) as lab:
         yield lab
-    finally:
-        lab.discard()
-        folder.rmdir()
 
 
 def _require(state: str) -> None:
