@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 LAB ?= .lab
-JOBS ?= 2
+# Tests wait for workers half of the time: three processes keep two cores busy.
+JOBS ?= 3
 # Material prints a notice about MkDocs 2 on every build; it says nothing about these pages.
 export NO_MKDOCS_2_WARNING := 1
 

@@ -36,6 +36,16 @@ def pytest_runbooks_run_step(session: Session, block: Block) -> Generator[None, 
     return after(session, (yield), unproven)
 
 
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Set the scheduler of this project where the user has not chosen one."""
+    if config.getvalue("dist") != "load":
+        return None
+    from tests.support.scheduling import Scheduler
+
+    return Scheduler(config, log)
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark the steps of pages: what needs the stack is end-to-end, what needs a command that is not here is skipped."""
     page = getattr(item, "page", None)

@@ -13,12 +13,14 @@ _MARKDOWN = (".md", ".mdx", ".svx")
 class PageScheduling:
     """Sets the scheduler where the user has not chosen one: ``-n 2`` means ``--dist load``."""
 
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> _PageScheduler | None:
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> PageScheduler | None:
         """Return a scheduler in place of the default one."""
-        return _PageScheduler(config, log) if config.getvalue("dist") == "load" else None
+        return PageScheduler(config, log) if config.getvalue("dist") == "load" else None
 
 
-class _PageScheduler(LoadScopeScheduling):  # type: ignore[misc]
+class PageScheduler(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives out the steps of a page, and the examples of a docstring, as a whole."""
+
     def _split_scope(self, nodeid: str) -> str:
         path, _, name = nodeid.partition("::")
         if path.endswith(_MARKDOWN):

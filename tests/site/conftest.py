@@ -12,10 +12,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
-from tests.support.browser import axe, browser, context
+from tests.support.browser import a_browser, axe, context
 
-__all__ = ["axe", "browser", "context"]
+__all__ = ["axe", "context"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,6 +37,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert result.returncode == 0, f"mkdocs build --strict said:\n{result.stderr}{result.stdout}"
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real Chromium that keeps a core busy only while nobody else wants it: others are held to a time meanwhile."""
+    with a_browser(patient=True) as browser:
+        yield browser
 
 
 class _Quiet(SimpleHTTPRequestHandler):

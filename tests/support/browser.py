@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from importlib.util import find_spec
 from typing import Any
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Route, sync_playwright
 
@@ -24,8 +26,24 @@ DRAWN = "new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A real Chromium."""
+    with a_browser() as browser:
+        yield browser
+
+
+@contextmanager
+def a_browser(*, patient: bool = False) -> Iterator[Browser]:
+    """A real Chromium.
+
+    Args:
+        patient: it lets every other process go first.
+    """
+    before = set(psutil.Process().children())
     with sync_playwright() as playwright:
         browser = launch(playwright.chromium)
+        if patient:
+            for driver in set(psutil.Process().children()) - before:
+                for process in (driver, *driver.children(recursive=True)):
+                    process.nice(10)
         yield browser
         browser.close()
 

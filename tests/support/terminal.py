@@ -17,7 +17,9 @@ from types import TracebackType
 
 # Make the terminal that standard input is the controlling one, so that Ctrl-C is a signal.
 _TAKE_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    "import fcntl, os, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    # Not as the tests may have been started, with nohup.
+    "signal.signal(signal.SIGHUP, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 )
 COMMAND = str(Path(sys.executable).parent / "runbooks")
 
