@@ -9,7 +9,7 @@ JOBS ?= 3
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up incident down status test drill site serve reference picture lint format lock kernie-gen api-demo celery-demo clean
+.PHONY: help setup up incident down status test elsewhere drill site serve reference picture lint format lock kernie-gen api-demo celery-demo clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -39,6 +39,9 @@ status: setup ## What runs, where, since when
 
 test: setup ## Run every test and every step of every page
 	@$(BIN)/pytest -n $(JOBS) --markdown-docs
+
+elsewhere: setup ## Try the page engine alone in a fresh environment, on somebody else's Markdown
+	@$(BIN)/pytest -q tests/elsewhere/run.py
 
 drill: setup ## Play the incident from symptom to cure in a lab of its own
 	@$(BIN)/runbooks drill

@@ -58,7 +58,7 @@ def update(
     if dry_run or not (yes or _agreed("Write this?")):
         out.print("Nothing was written.")
         raise typer.Exit(1)
-    found.path.write_text(text, "utf-8")
+    found.path.write_text(text, "utf-8", newline="\r\n" if b"\r\n" in found.path.read_bytes() else "\n")
     out.print(f"Wrote {found.name}.", markup=False)
 
 

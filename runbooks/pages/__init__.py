@@ -51,12 +51,14 @@ if TYPE_CHECKING:
     from runbooks.pages.parse import parse_page
     from runbooks.pages.results import Result, StepFailed
     from runbooks.pages.session import Session, terminal_environment
+    from runbooks.pages.surroundings import PageEnvironment
 
 _HOME = {
     "Block": "model",
     "Expected": "model",
     "Kind": "model",
     "Page": "model",
+    "PageEnvironment": "surroundings",
     "Problem": "model",
     "Result": "results",
     "Section": "model",
@@ -72,6 +74,7 @@ __all__ = [
     "Expected",
     "Kind",
     "Page",
+    "PageEnvironment",
     "Problem",
     "Result",
     "Section",

@@ -28,6 +28,10 @@ def pytest_runbooks_environment(page: Page, config: pytest.Config) -> AbstractCo
     A root ``conftest.py`` that starts a server for the pages that say ``needs: server`` in their front matter:
 
     ```{.python data-exempt="a conftest.py of your own"}
+    from contextlib import contextmanager
+
+    from runbooks.pages import PageEnvironment
+
     @contextmanager
     def server_environment():
         with start_server() as url:
