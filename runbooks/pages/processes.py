@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
@@ -26,17 +27,48 @@ End = Callable[[Iterable[int]], None]
 
 def children() -> set[int]:
     """Return the pids of all descendants of this process, without the resource tracker of ``multiprocessing``."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:  # there is none at all: the common case, and far cheaper than a look at every process
+    if not _has_children():
         return set()
     import psutil
 
+    return _pids_of(psutil.Process().children(recursive=True))
+
+
+def own_children() -> set[int]:
+    """Return the pids of this process's children, without theirs."""
+    if not _has_children():
+        return set()
+    try:
+        tasks = [Path(f"/proc/self/task/{task}/children") for task in os.listdir("/proc/self/task")]  # noqa: PTH208
+        return {int(pid) for task in tasks for pid in task.read_text("ascii").split()}
+    except OSError:  # not Linux, or one without these files; or a thread has ended meanwhile
+        import psutil
+
+        return {child.pid for child in psutil.Process().children()}
+
+
+def started_since(known: set[int]) -> list[int]:
+    """Return the pids of this process's children that are not ``known``, and of theirs, as far as in its own group."""
+    new = own_children() - known
+    if not new:
+        return []
+    import psutil
+
     found = set()
-    for process in psutil.Process().children(recursive=True):
+    for pid in new:
         with contextlib.suppress(psutil.Error):
-            if not any("multiprocessing.resource_tracker" in word for word in process.cmdline()):
-                found.add(process.pid)
+            process = psutil.Process(pid)
+            found |= _pids_of([process, *process.children(recursive=True)])
+    return in_own_group(found)
+
+
+def in_own_group(pids: Iterable[int]) -> list[int]:
+    """Return those that are in this process's group. One that has left it is meant to live on by itself."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(pid) == os.getpgrp():
+                found.append(pid)
     return found
 
 
@@ -86,6 +118,17 @@ def hang_up(pids: Iterable[int]) -> None:
     ended = ended if _SAYS_SIGNALS else [pid for pid in ended if _is_leader(pid)]
     _wait([process for pid in ended if (process := _process(pid))])
     stop(ended)
+
+
+def system(command: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> int:
+    """Do what ``os.system`` does, and let signals be heard meanwhile.
+
+    The C library's own ignores Ctrl-C: it ends the command alone, and the step would go on with its next line.
+    """
+    sys.audit("os.system", os.fsencode(command))
+    arguments = [b"/bin/sh", b"-c", os.fsencode(command)]
+    code = subprocess.call(arguments, restore_signals=False, close_fds=False)
+    return code << 8 if code >= 0 else -code
 
 
 def wait_for_end(process: subprocess.Popen[bytes], seconds: float) -> None:
@@ -148,6 +191,26 @@ def _is_leader(pid: int) -> bool:
         return os.getsid(pid) == pid
     except OSError:
         return False
+
+
+def _has_children() -> bool:
+    """Say whether this process has any child: far cheaper than a look at every process."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _pids_of(processes: Iterable[psutil.Process]) -> set[int]:
+    import psutil
+
+    found = set()
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            if not any("multiprocessing.resource_tracker" in word for word in process.cmdline()):
+                found.add(process.pid)
+    return found
 
 
 def _pids() -> list[int]:

@@ -7,10 +7,7 @@ import ast
 import contextlib
 import linecache
 import os
-import signal
 import sys
-import threading
-import time
 import traceback
 import types
 import warnings
@@ -21,18 +18,14 @@ from typing import Any
 from runbooks.pages.asserts import RAISE, Asserts, Detail, explanation
 from runbooks.pages.capture import OUTPUT_LIMIT, OutputCapture, TooMuchOutput
 from runbooks.pages.follow import Listener, follow
+from runbooks.pages.limits import Limits, TimedOut
 from runbooks.pages.model import Block, Page
-from runbooks.pages.processes import End, children, stop
+from runbooks.pages.processes import End, children, in_own_group, stop, system
 from runbooks.pages.results import Failure, Outcome
 
-_TICK_SECONDS = 0.25
 _FUTURE_FLAGS = 0
 for _feature in __future__.all_feature_names:
     _FUTURE_FLAGS |= getattr(__future__, _feature).compiler_flag
-
-
-class _TimedOut(BaseException):
-    """The step took too long. Not an ``Exception``: a step's own handlers must not swallow it."""
 
 
 class PythonRunner:
@@ -82,15 +75,25 @@ class PythonRunner:
         capture = OutputCapture()
         caught: BaseException | None = None
         with self._terminal(), capture, follow(capture.descriptor, self._listener):
+            limits = Limits(block.timeout, capture.descriptor, self._end)
             try:
-                with _limits(block.timeout, capture.descriptor), _one_process():
-                    exec(code, self._module.__dict__)  # noqa: S102 - running a page's code is what this is for
+                try:
+                    limits.begin()
+                    with _one_process():
+                        exec(code, self._module.__dict__)  # noqa: S102 - running a page's code is what this is for
+                finally:
+                    limits.over = True
             except KeyboardInterrupt:
                 if block.fails != "KeyboardInterrupt":
                     raise
                 caught = KeyboardInterrupt()
             except BaseException as error:
                 caught = error
+                if isinstance(error, (TimedOut, TooMuchOutput)):
+                    limits.end_children()
+                    traceback.clear_frames(error.__traceback__)
+            finally:
+                limits.close()
         if caught is None:
             return Outcome(capture.text)
         return self._failed(block, caught, capture.text)
@@ -111,8 +114,7 @@ class PythonRunner:
 
     def close(self) -> None:
         """Stop the child processes that steps left in this process's group, and forget the namespace."""
-        group = os.getpgrp()
-        self._end([pid for pid in children() - self._children if _group(pid) == group])
+        self._end(in_own_group(children() - self._children))
         if not self._page.path:
             linecache.cache.pop(self._filename, None)
         with warnings.catch_warnings():
@@ -140,9 +142,12 @@ class PythonRunner:
         _change_environ(environ, self._environ)
         os.chdir(self._cwd)
         sys.modules["__main__"] = self._module
+        os.system, original = system, os.system
         try:
             yield
         finally:
+            if os.system is system:
+                os.system = original
             sys.modules["__main__"] = main
             self._environ = _environment()
             with contextlib.suppress(FileNotFoundError):
@@ -154,7 +159,7 @@ class PythonRunner:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent != _HERE]
         own = [frame.lineno for frame in frames if frame.filename == self._filename and frame.lineno in block.lines]
         line = own[0] if own and own[0] else block.line
-        if isinstance(error, _TimedOut):
+        if isinstance(error, TimedOut):
             return Outcome(output, Failure(("timeout",), f"still running after {block.timeout:g} s; stopped", line))
         if isinstance(error, TooMuchOutput):
             return Outcome(output, Failure((), f"wrote more than {OUTPUT_LIMIT:,} bytes; stopped", line))
@@ -234,13 +239,6 @@ def _short(filename: str) -> str:
     return filename
 
 
-def _group(pid: int) -> int | None:
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return None
-
-
 def _environment() -> dict[bytes, bytes]:
     """Return this process's environment: what ``dict(os.environb)`` says, which takes a hundred times as long."""
     found: dict[bytes, bytes] = os.environ._data.copy()  # type: ignore[attr-defined]
@@ -254,35 +252,3 @@ def _change_environ(current: Mapping[bytes, bytes], wanted: Mapping[bytes, bytes
     for key, value in wanted.items():
         if current.get(key) != value:
             os.environb[key] = value
-
-
-@contextlib.contextmanager
-def _limits(seconds: float, output: int) -> Iterator[None]:
-    """Raise ``_TimedOut`` in the block when ``seconds`` have passed, ``TooMuchOutput`` when children write without end.
-
-    Only the main thread can be interrupted so.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    end = time.monotonic() + seconds
-
-    def ring(*_: object) -> None:
-        if time.monotonic() >= end:
-            raise _TimedOut
-        if os.fstat(output).st_size > OUTPUT_LIMIT:
-            raise TooMuchOutput
-
-    before = signal.signal(signal.SIGALRM, ring)
-    # It goes on ringing, should a step's bare `except:` swallow the first one.
-    remaining, interval = signal.setitimer(signal.ITIMER_REAL, min(seconds, _TICK_SECONDS), _TICK_SECONDS)
-    try:
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-    finally:  # twice, should it have rung between the block's end and the line above
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        if remaining:
-            signal.setitimer(signal.ITIMER_REAL, remaining, interval)

@@ -166,6 +166,32 @@ def test_ctrl_c_in_a_python_step_ends_it_and_what_it_started(desk: Desk) -> None
     wait_until(lambda: not psutil.pid_exists(pid), 10, "the child is gone")
 
 
+def test_ctrl_c_in_a_command_of_a_python_step_ends_the_step_too(desk: Desk) -> None:
+    desk.write("```python\nimport os\nos.system('echo pid $$; sleep 600; true')\nprint('went on')\n```\n")
+    with desk.terminal("run", "page") as terminal:
+        terminal.expect("| pid ")
+        pid = int(terminal.expect("\n"))
+        children = psutil.Process(pid).children()
+        terminal.type("\x03")
+        terminal.expect("Interrupted: ")
+        assert terminal.end() == 130
+    wait_until(lambda: not any(map(psutil.pid_exists, [pid, *(child.pid for child in children)])), 10, "both are gone")
+    assert desk.results() == [("top[python]", "interrupted")]
+    assert desk.rows()[-2]["output"] == f"pid {pid}\n"
+
+
+def test_a_command_of_a_python_step_is_stopped_when_its_time_is_up(desk: Desk) -> None:
+    desk.write("```{.python data-timeout=\"0.5\"}\nimport os\nos.system('echo pid $$; sleep 600; true')\n```\n")
+    with desk.terminal("run", "page") as terminal:
+        terminal.expect("| pid ")
+        pid = int(terminal.expect("\n"))
+        terminal.expect("page.md:3: still running after 0.5 s; stopped")
+        terminal.expect("What now?")
+        assert not psutil.pid_exists(pid)
+        terminal.type("q\n")
+        assert terminal.end() == 1
+
+
 def test_a_lost_terminal_ends_the_run_and_its_children(desk: Desk) -> None:
     desk.write("```bash\nsleep 600 & echo $! > pid\necho on\nwait\n```\n")
     with desk.terminal("run", "page") as terminal:
