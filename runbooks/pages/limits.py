@@ -10,10 +10,12 @@ the process forks, which is not safe beside another thread; Python warns of it f
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # as `signal`, without making enumerations of all: 30 times as quick
 import _thread
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -23,6 +25,8 @@ from runbooks.pages.processes import End, own_children, started_since, stop
 
 # Nobody's: the system ignores it unless it is asked for. SIGALRM is left to the steps, and to pytest's plugins.
 _SIGNAL = signal.SIGURG
+# What the run itself hears, and the steps' alarm. A step may handle them as it likes; that ends with it.
+_HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 _TICK_SECONDS = 0.1
 _RINGS_BEFORE_FORCE = 4
 _RINGS_BEFORE_MORE_FORCE = 8
@@ -60,6 +64,10 @@ class Limits:
         self._outer = _onlooker.limits  # of the step that runs this page, if one does
         self._handler = None
         if _thread.get_ident() == threading.main_thread().ident:
+            self._held = [(number, _signal.getsignal(number)) for number in _HELD]
+            self._has_alarm = signal.getitimer(signal.ITIMER_REAL)[0] > 0  # somebody else's, for the whole test say
+            if not self._has_alarm:
+                signal.signal(signal.SIGALRM, _ring)
             self._handler = signal.signal(_SIGNAL, self._interrupt)
             _onlooker.limits = self
             _onlooker.start()
@@ -68,8 +76,14 @@ class Limits:
         """Look on no longer."""
         self._quiet.close()
         _onlooker.limits = self._outer
-        if self._handler is not None:
-            signal.signal(_SIGNAL, self._handler)
+        if self._handler is None:
+            return
+        if not self._has_alarm:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(_SIGNAL, self._handler)
+        for number, handler in self._held:
+            if handler is not None and _signal.getsignal(number) != handler:
+                signal.signal(number, handler)
 
     def end_children(self) -> None:
         """End the children that were started since, and theirs."""
@@ -100,10 +114,15 @@ class Limits:
         if reached:
             # Before anything else is done: ``subprocess.run`` kills the shell that it waits for, and then nobody knows
             # any more what that one has started.
-            self._started = started_since(self._children)
+            self._started += started_since(self._children)
             self._quiet.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore", ResourceWarning)  # of what it has had no time to close
             raise reached
+
+
+def _ring(*_: object) -> None:
+    """End the step whose alarm rings unheard. The system would end this process, and all pages with it."""
+    sys.exit("Alarm clock")
 
 
 class _Onlooker:

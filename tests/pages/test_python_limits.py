@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 
 import psutil
 import pytest
@@ -100,3 +101,45 @@ def test_a_command_says_how_it_ended_as_os_system_does() -> None:
     )
     assert result.output.startswith("[0, 768, 15, 0]")
     assert os.system.__module__ == "posix"
+
+
+def test_what_a_step_makes_of_ctrl_c_and_of_its_alarm_ends_with_the_step() -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+    heard = [signal.getsignal(number) for number in numbers]
+    results = run_text(
+        """
+        ```python
+        import os, signal, time
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+            signal.signal(number, lambda *_: print("mine"))
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.alarm(30)
+        ```
+
+        ```python
+        print(signal.getsignal(signal.SIGINT) is signal.default_int_handler, signal.alarm(0))
+        ```
+
+        ```python
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        time.sleep(100)
+        ```
+        """
+    )
+    assert [result.output for result in results] == ["mine\n", "True 0\n", ""]
+    assert results[2].error is not None
+    assert results[2].error.message == "the step ended the interpreter (SystemExit: Alarm clock)"
+    assert [signal.getsignal(number) for number in numbers] == heard
+
+
+def test_somebody_s_alarm_for_the_whole_test_goes_on_during_a_step() -> None:
+    rung = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        (result,) = run_text("```{.python data-timeout='5'}\nimport time; time.sleep(0.2)\n```\n")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert result.passed
+    assert rung
