@@ -32,10 +32,12 @@ RUNNERS: dict[str, Runner] = {
     "console": "console",
 }
 MOST_RETRIES = 100
-_EMPTYING = {
-    re.compile(r"(?<![>&])>\|?\s*/dev/(?:stdout|fd/1)\b"): ">&1",
-    re.compile(r"(?<![>&])>\|?\s*/dev/(?:stderr|fd/2)\b"): ">&2",
-    re.compile(r"\btee\s+/dev/(?:stdout|stderr|fd/[12])\b"): "tee -a",
+_EMPTYING = {  # not compiled: hardly a page needs them
+    r"(?<![>&])>\|?\s*/dev/(?:stdout|fd/1)\b": ">&1",
+    r"(?<![>&])>\|?\s*/dev/(?:stderr|fd/2)\b": ">&2",
+    r"\btee\s+/dev/(?:stdout|stderr|fd/[12])\b": "tee -a",
+    r"""\btee["'],\s*["']/dev/(?:stdout|stderr|fd/[12])\b""": "'tee', '-a'",
+    r"""\bopen\(\s*["']/dev/(?:stdout|stderr|fd/[12])["'],\s*(?:mode=)?["']w""": "mode 'a'",
 }
 _HEADING_ATTRIBUTES = re.compile(r"\s*\{:?(?P<attributes>[^{}\n]*)\}\s*$")
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -312,13 +314,13 @@ def _attach_outputs(blocks: list[Block]) -> list[Problem]:
 
 
 def _emptying(block: Block) -> list[Problem]:
-    """Find what would empty the file that a shell step's output goes to, on Linux, where these names lead to it."""
-    lines = block.code.split("\n") if block.runner in ("shell", "console") else []
+    """Find what would empty the file that a step's output goes to, on Linux, where these names lead to it."""
+    lines = block.code.split("\n") if block.kind is Kind.STEP and "/dev/" in block.code else []
     return [
         Problem(number, f"'{match.group()}' would lose what was printed before it; write {cure}")
         for text, number in zip(lines, block.lines, strict=False)
         for pattern, cure in _EMPTYING.items()
-        if (match := pattern.search(text))
+        if (match := re.search(pattern, text))
     ]
 
 
