@@ -8,6 +8,8 @@ import contextlib
 import linecache
 import os
 import sys
+import threading
+import time
 import traceback
 import types
 import warnings
@@ -23,6 +25,7 @@ from runbooks.pages.model import Block, Page
 from runbooks.pages.processes import End, children, in_own_group, stop, system
 from runbooks.pages.results import Failure, Outcome
 
+_THREADS_SECONDS = 2.0
 _FUTURE_FLAGS = 0
 for _feature in __future__.all_feature_names:
     _FUTURE_FLAGS |= getattr(__future__, _feature).compiler_flag
@@ -113,7 +116,8 @@ class PythonRunner:
         self._module.__dict__.update({name: ast.literal_eval(text) for name, text in values.items()})
 
     def close(self) -> None:
-        """Stop the child processes that steps left in this process's group, and forget the namespace."""
+        """Stop the threads of steps and the processes that they left in this process's group; forget the namespace."""
+        _end_threads(self._module.__dict__)
         self._end(in_own_group(children() - self._children))
         if not self._page.path:
             linecache.cache.pop(self._filename, None)
@@ -201,6 +205,30 @@ def _one_process() -> Iterator[None]:
             with contextlib.suppress(Exception, TooMuchOutput):
                 stream.flush()
         os._exit(status & 0xFF)
+
+
+def _end_threads(namespace: dict[str, object]) -> None:
+    """End the threads that run functions of a page. Without their names they would only fail, at some time or other.
+
+    One that waits in C hears of it when it has done so.
+    """
+    running = [
+        ident
+        for ident, frame in sys._current_frames().items()
+        if ident != threading.get_ident()
+        and any(each.f_globals is namespace for each, _ in traceback.walk_stack(frame))
+    ]
+    if not running:
+        return
+    import ctypes  # takes a while
+
+    deadline = time.monotonic() + _THREADS_SECONDS
+    ended = [thread for thread in threading.enumerate() if thread.ident in running]
+    for thread in ended:
+        vars(thread)["_invoke_excepthook"] = lambda _thread: None  # pytest's hook makes much of a SystemExit
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+    for thread in ended:
+        thread.join(max(deadline - time.monotonic(), 0))
 
 
 def _place_includes(tree: ast.Module, block: Block, above: int) -> None:

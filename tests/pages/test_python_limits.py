@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 
 import psutil
 import pytest
@@ -143,3 +144,29 @@ def test_somebody_s_alarm_for_the_whole_test_goes_on_during_a_step() -> None:
         signal.signal(signal.SIGALRM, before)
     assert result.passed
     assert rung
+
+
+@pytest.mark.parametrize("daemon", [True, False])
+def test_a_thread_that_a_step_leaves_goes_on_until_the_page_ends_and_no_longer(daemon: bool) -> None:
+    known = threading.active_count()
+    results = run_text(
+        f"""
+        ```python
+        import threading, time
+        beats = []
+        def beat():
+            while True:
+                beats.append(1)
+                time.sleep(0.01)
+        threading.Thread(target=beat, daemon={daemon}).start()
+        ```
+
+        ```python
+        begun = len(beats)
+        while len(beats) < begun + 2:
+            time.sleep(0.01)
+        ```
+        """
+    )
+    assert all(result.passed for result in results)
+    assert threading.active_count() == known
