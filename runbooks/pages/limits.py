@@ -10,7 +10,7 @@ the process forks, which is not safe beside another thread; Python warns of it f
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # as `signal`, without making enumerations of all: 30 times as quick
+import _signal  # type: ignore[import-not-found]  # as `signal`, without its enumerations: far quicker
 import _thread
 import contextlib
 import os
@@ -65,10 +65,10 @@ class Limits:
         self._handler = None
         if _thread.get_ident() == threading.main_thread().ident:
             self._held = [(number, _signal.getsignal(number)) for number in _HELD]
-            self._has_alarm = signal.getitimer(signal.ITIMER_REAL)[0] > 0  # somebody else's, for the whole test say
+            self._has_alarm = _signal.getitimer(signal.ITIMER_REAL)[0] > 0  # somebody else's, for the whole test say
             if not self._has_alarm:
-                signal.signal(signal.SIGALRM, _ring)
-            self._handler = signal.signal(_SIGNAL, self._interrupt)
+                _signal.signal(signal.SIGALRM, _ring)
+            self._handler = _signal.signal(_SIGNAL, self._interrupt)
             _onlooker.limits = self
             _onlooker.start()
 
@@ -79,11 +79,11 @@ class Limits:
         if self._handler is None:
             return
         if not self._has_alarm:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(_SIGNAL, self._handler)
+            _signal.setitimer(signal.ITIMER_REAL, 0)
+        _signal.signal(_SIGNAL, self._handler)
         for number, handler in self._held:
             if handler is not None and _signal.getsignal(number) != handler:
-                signal.signal(number, handler)
+                _signal.signal(number, handler)
 
     def end_children(self) -> None:
         """End the children that were started since, and theirs."""

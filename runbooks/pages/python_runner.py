@@ -275,8 +275,11 @@ def _environment() -> dict[bytes, bytes]:
 
 def _change_environ(current: Mapping[bytes, bytes], wanted: Mapping[bytes, bytes]) -> None:
     """Touch only what differs: every change of it is a call of the system's library."""
+    known: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
     for key in current.keys() - wanted.keys():
-        del os.environb[key]
+        os.unsetenv(key)
+        known.pop(key, None)
     for key, value in wanted.items():
         if current.get(key) != value:
-            os.environb[key] = value
+            os.putenv(key, value)
+            known[key] = value
