@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runbooks.pages.model import Block, Expected
 
 _PROMPT = "$ "
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """One command of a transcript: its code, the page's line of each code line, and the output that must follow."""
 
     code: str
@@ -42,9 +41,9 @@ def split_console(block: Block) -> list[Command]:
     return commands
 
 
-def check_console(code: str) -> str | None:
-    """Say what is wrong with a transcript; None when nothing is."""
+def check_console(code: str) -> list[str]:
+    """Say what is wrong with a transcript."""
     first = next((line for line in code.split("\n") if line.strip()), "")
     if not first.startswith(_PROMPT):
-        return "a console block begins with a command: '$ ' and the command"
-    return None
+        return ["a console block begins with a command: '$ ' and the command"]
+    return []

@@ -5,19 +5,18 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 WILDCARD = "..."
 _SHOWN_LINES = 40
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+_ANSI = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])"
 
 
 LineRule = Callable[[str, str], bool]
 """Says whether an expected line (the first argument) and a seen one match."""
 
 
-@dataclass(frozen=True)
-class Mismatch:
+class Mismatch(NamedTuple):
     """Where expected and seen part.
 
     Attributes:
@@ -36,7 +35,7 @@ class Mismatch:
 def plain_text(data: bytes) -> str:
     """Decode a step's output: no terminal sequences, lines ended by LF, bytes that are not UTF-8 as hex escapes."""
     text = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
-    return _ANSI.sub("", text) if "\x1b" in text else text
+    return re.sub(_ANSI, "", text) if "\x1b" in text else text
 
 
 def compare(expected: str, seen: str, same: LineRule | None = None) -> Mismatch | None:

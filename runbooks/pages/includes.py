@@ -11,11 +11,11 @@ from runbooks.pages.scan import scan
 
 _DEEPEST = 8
 _MOST_LINES = 1_000_000
-_INCLUDE = re.compile(
+_INCLUDE = (
     r"(?P<space>[ \t]*)(?P<escape>;*)(?P<marker>-+8<-+)(?:[ \t]+(?P<quote>[\"'])(?P<target>.+)(?P=quote))?[ \t]*$"
 )
-_TARGET = re.compile(r"(?P<path>.*?)(?::(?P<start>\d*)(?::(?P<end>\d*))?|:(?P<section>[A-Za-z][-\w]*))?$")
-_MARK = re.compile(r"-+8<-+[ \t]+\[[ \t]*(?P<type>start|end)[ \t]*:[ \t]*(?P<name>[A-Za-z][-\w]*)[ \t]*\]")
+_TARGET = r"(?P<path>.*?)(?::(?P<start>\d*)(?::(?P<end>\d*))?|:(?P<section>[A-Za-z][-\w]*))?$"
+_MARK = r"-+8<-+[ \t]+\[[ \t]*(?P<type>start|end)[ \t]*:[ \t]*(?P<name>[A-Za-z][-\w]*)[ \t]*\]"
 
 
 class IncludeError(Exception):
@@ -39,7 +39,7 @@ def expand(body: list[str], places: Sequence[int], root: Path) -> tuple[list[str
     result: list[str] = []
     numbers: list[int] = []
     for number, line in zip(places, body, strict=True):
-        match = _INCLUDE.match(line)
+        match = re.match(_INCLUDE, line) if "8<-" in line else None
         if match is None:
             lines = [line]
         elif match["escape"]:
@@ -63,7 +63,7 @@ def read_include(target: str, root: Path) -> list[str]:
     Raises:
         IncludeError: there is no such file or section.
     """
-    match = _TARGET.match(target)
+    match = re.match(_TARGET, target)
     assert match is not None
     path = (root / match["path"]).resolve()
     if not path.is_relative_to(root.resolve()):
@@ -77,14 +77,14 @@ def read_include(target: str, root: Path) -> list[str]:
         lines = _section(lines, match["section"], target)
     elif match["start"] is not None:
         lines = lines[max(int(match["start"] or 1), 1) - 1 : int(match["end"]) if match["end"] else None]
-    return [line for line in lines if not _MARK.search(line)]
+    return [line for line in lines if not re.search(_MARK, line)]
 
 
 def _section(lines: list[str], name: str, target: str) -> list[str]:
     marks = [
         (index, match["type"])
         for index, line in enumerate(lines)
-        if (match := _MARK.search(line)) and match["name"] == name
+        if (match := re.search(_MARK, line)) and match["name"] == name
     ]
     start = next((index for index, kind in marks if kind == "start"), None)
     if start is None:

@@ -16,10 +16,8 @@ STEP_ATTRIBUTES = ("data-timeout", "data-fails", "data-retries", "data-if")
 OUTPUT_ATTRIBUTES = ("data-match", "data-tolerance")
 ATTRIBUTES = ("data-exempt", *STEP_ATTRIBUTES, *OUTPUT_ATTRIBUTES)
 _RENDERING = ("title", "title_mode", "hl_lines", "linenums")
-_LANGUAGE = re.compile(r"\.?(?P<language>[\w#.+-]+)(?=\s|$)")
-_TOKEN = re.compile(
-    r"""(?P<key>[^\s=]+)=(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s"']*))|(?P<word>\S+)"""
-)
+_LANGUAGE = r"\.?(?P<language>[\w#.+-]+)(?=\s|$)"
+_WORD = r"""(?P<key>[^\s=]+)=(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s"']*))|(?P<word>\S+)"""
 _HINTS = {
     "notest": 'write ```{.LANGUAGE data-exempt="the reason"}',
     "continuation": "leave it out: the blocks of a page share their state",
@@ -54,14 +52,16 @@ def parse_info(text: str) -> Info:
     if text.startswith("{"):
         return _parse_braces(text)
     info = Info()
-    match = _LANGUAGE.match(text)
+    match = re.match(_LANGUAGE, text)
     if match:
         info.language = match["language"]
         text = text[match.end() :]
+    if not text:
+        return info
     if text.lstrip().startswith("{"):
         info.problems.append(f"the language goes into the braces: {{.{info.language} {text.lstrip()[1:].lstrip()}")
         return info
-    for token in _TOKEN.finditer(text):
+    for token in re.finditer(_WORD, text):
         key, value = token["key"], token["double"] if token["double"] is not None else token["single"]
         if key in _RENDERING and value is not None:
             if key == "title":
@@ -85,7 +85,7 @@ def _parse_braces(text: str) -> Info:
         info.problems.append("nothing may follow the closing brace of a fence's attributes")
         return info
     named = False
-    for token in _TOKEN.finditer(text[1:-1]):
+    for token in re.finditer(_WORD, text[1:-1]):
         word, key = token["word"], token["key"]
         if key is not None:
             value = next(token[group] for group in ("double", "single", "bare") if token[group] is not None)

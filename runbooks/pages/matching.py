@@ -9,8 +9,8 @@ from runbooks.pages.expected import WILDCARD, LineRule, is_star
 from runbooks.pages.model import Expected
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
-_PARTS = re.compile(rf"(?P<number>{_NUMBER})|(?P<star>{re.escape(WILDCARD)})")
-_TOLERANCE = re.compile(r"\d+(?:\.\d+)?%?")
+_PARTS = rf"(?P<number>{_NUMBER})|(?P<star>{re.escape(WILDCARD)})"
+_TOLERANCE = r"\d+(?:\.\d+)?%?"
 
 
 def line_rule(expected: Expected) -> LineRule | None:
@@ -29,7 +29,7 @@ def check_rule(attributes: Mapping[str, str], text: str) -> list[str]:
     match, tolerance = attributes.get("data-match"), attributes.get("data-tolerance")
     if match not in (None, "regex"):
         problems.append(f"data-match must be 'regex', not '{match}'")
-    if tolerance is not None and not _TOLERANCE.fullmatch(tolerance):
+    if tolerance is not None and not re.fullmatch(_TOLERANCE, tolerance):
         problems.append(f"data-tolerance must be a number or a percentage, as 0.5 or 5%, not '{tolerance}'")
     if match and tolerance:
         problems.append("data-match and data-tolerance do not go together: a pattern says which numbers it takes")
@@ -46,7 +46,7 @@ def _near(wanted: str, seen: str, tolerance: str) -> bool:
     if is_star(wanted):
         return True
     pattern, numbers, end = "", [], 0
-    for part in _PARTS.finditer(wanted):
+    for part in re.finditer(_PARTS, wanted):
         pattern += re.escape(wanted[end : part.start()])
         end = part.end()
         pattern += ".*?" if part["star"] else f"({_NUMBER})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Runner = Literal["python", "shell", "console"]
 
@@ -23,8 +23,7 @@ class Kind(enum.Enum):
     """None of these: the test run fails at its line."""
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """Something wrong with the page itself.
 
     Attributes:
@@ -36,8 +35,7 @@ class Problem:
     message: str
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(NamedTuple):
     """The text that a step's output is compared with.
 
     Attributes:

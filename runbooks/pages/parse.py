@@ -12,10 +12,7 @@ from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runbooks.pages.console import check_console
-from runbooks.pages.includes import IncludeError, expand, expand_page, read_include
 from runbooks.pages.info import CLASSES, OUTPUT_ATTRIBUTES, Info, parse_info
-from runbooks.pages.matching import check_rule
 from runbooks.pages.model import Block, Expected, Kind, Page, Problem, Runner, Section
 from runbooks.pages.scan import Fence, Heading, Scan, scan
 
@@ -39,8 +36,9 @@ _EMPTYING = {  # not compiled: hardly a page needs them
     r"""\btee["'],\s*["']/dev/(?:stdout|stderr|fd/[12])\b""": "'tee', '-a'",
     r"""\bopen\(\s*["']/dev/(?:stdout|stderr|fd/[12])["'],\s*(?:mode=)?["']w""": "mode 'a'",
 }
-_HEADING_ATTRIBUTES = re.compile(r"\s*\{:?(?P<attributes>[^{}\n]*)\}\s*$")
-_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_HEADING_ATTRIBUTES = r"\s*\{:?(?P<attributes>[^{}\n]*)\}\s*$"
+_MARKUP = frozenset("`*_[<&\\")
+_NAME = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
 
 def parse_page(source: Path | str, *, root: Path | None = None, name: str | None = None) -> Page:
@@ -67,6 +65,8 @@ def parse_page(source: Path | str, *, root: Path | None = None, name: str | None
     body = [""] * body_start + lines[body_start:]
     found = scan(body)
     if found.includes:
+        from runbooks.pages.includes import expand_page
+
         expanded, numbers, wrong = expand_page(body, root)
         problems += wrong
         found = scan(expanded, numbers=numbers)
@@ -93,16 +93,17 @@ def build_sections(found: Scan, root: Path, top: str = "top") -> tuple[tuple[Sec
     blocks: list[Block] = []
     names: dict[str, int] = {}
     for fence in found.fences:
-        block, wrong = _block(fence, root)
+        block, wrong = _block(fence, root, sections[fence.heading].slug, names)
         problems += [Problem(fence.line, message) for message in wrong] + _emptying(block)
-        block = replace(block, section=sections[fence.heading].slug)
-        blocks.append(replace(block, name=_unique(f"{block.section}[{_label(block)}]", names)))
-    problems += _attach_outputs(blocks) + list(_included_fences(found, root))
+        blocks.append(block)
+    problems += _attach_outputs(blocks)
+    if found.includes:
+        problems += _included_fences(found, root)
     by_section: list[list[Block]] = [[] for _ in sections]
     for block, fence in zip(blocks, found.fences, strict=True):
         by_section[fence.heading].append(block)
-    filled = [replace(section, blocks=tuple(own)) for section, own in zip(sections, by_section, strict=True)]
-    return tuple(part for part in filled if part.level or part.blocks), problems
+    filled = zip(sections, by_section, strict=True)
+    return tuple(replace(part, blocks=tuple(own)) for part, own in filled if part.level or own), problems
 
 
 def page_name(path: Path, root: Path) -> str:
@@ -134,7 +135,7 @@ def _front_matter(lines: list[str]) -> tuple[dict[str, Any], int, list[Problem]]
 
 def _section(heading: Heading, taken: dict[str, str]) -> Section:
     text, slug = heading.text, ""
-    attributes = _HEADING_ATTRIBUTES.search(text)
+    attributes = re.search(_HEADING_ATTRIBUTES, text) if "{" in text else None
     if attributes:
         text = text[: attributes.start()]
         slug = next((word[1:] for word in attributes["attributes"].split() if word.startswith("#")), "")
@@ -157,7 +158,7 @@ def _free_slug(wanted: str, taken: dict[str, str]) -> str:
 
 def _slugify(text: str) -> str:
     """Make an anchor of a heading as Python-Markdown's toc extension (MkDocs' default) does."""
-    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    ascii_text = text if text.isascii() else unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", ascii_text).strip().lower())
 
 
@@ -170,15 +171,15 @@ def _markdown() -> MarkdownIt:
 
 def _plain(text: str) -> str:
     """Return a heading's text without its markup."""
-    if not re.search(r"[`*_\[<&\\]", text):
+    if _MARKUP.isdisjoint(text):
         return text
     inline = _markdown().parseInline(text)[0].children or []
     return unescape("".join(token.content for token in inline if token.type in ("text", "code_inline"))).strip()
 
 
-def _label(block: Block) -> str:
-    language = block.language or "text"
-    words = [re.sub(r"[^\w.+-]+", "-", tab).strip("-").lower() for tab in block.tabs]
+def _label(language: str, tabs: tuple[str, ...]) -> str:
+    language = language or "text"
+    words = [re.sub(r"[^\w.+-]+", "-", tab).strip("-").lower() for tab in tabs]
     if not words or words[-1] != language:
         words.append(language)
     return "-".join(word for word in words if word)
@@ -193,33 +194,29 @@ def _unique(name: str, taken: dict[str, int]) -> str:
     return candidate
 
 
-def _block(fence: Fence, root: Path) -> tuple[Block, list[str]]:
+def _block(fence: Fence, root: Path, section: str, names: dict[str, int]) -> tuple[Block, list[str]]:
     info = parse_info(fence.info)
     problems = list(info.problems)
     kind, runner = _kind(info, problems)
-    body, lines = fence.body, tuple(fence.numbers)
-    try:
-        body, lines = expand(fence.body, fence.numbers, root)
-    except IncludeError as error:
-        problems.append(str(error))
+    body, lines = _body(fence, root, problems)
+    code = "\n".join([*body, ""])
     problems += _misplaced(info, kind)
-    if kind is Kind.STEP and not "".join(body).strip():
+    if kind is Kind.STEP and not code.strip():
         problems.append("this step is empty")
-    elif runner == "console" and (wrong := check_console("\n".join(body))):
-        problems.append(wrong)
-    wrong_rule = check_rule(info.attributes, "\n".join(body))
-    problems += wrong_rule
-    expected = Expected("".join(f"{line}\n" for line in body), lines[0] if lines else fence.line)
-    if not wrong_rule:
-        match, tolerance = (info.attributes.get(name) for name in OUTPUT_ATTRIBUTES)
-        expected = replace(expected, patterns=match is not None, tolerance=tolerance or "")
+    elif runner == "console":
+        from runbooks.pages.console import check_console
+
+        problems += check_console(code)
+    rule = _rule(info, code, problems)
     block = Block(
         kind=kind,
         language=info.language,
         runner=runner,
-        code="".join(f"{line}\n" for line in body),
+        code=code,
         lines=lines,
         line=fence.line,
+        name=_unique(f"{section}[{_label(info.language, fence.tabs)}]", names),
+        section=section,
         title=info.title,
         tabs=fence.tabs,
         changes="changes" in info.classes,
@@ -230,9 +227,33 @@ def _block(fence: Fence, root: Path) -> tuple[Block, list[str]]:
         timeout=_timeout(info, problems),
         fails=_fails(info, runner, problems),
         reason=info.attributes.get("data-exempt", "").strip(),
-        expected=expected if kind is Kind.OUTPUT else None,
+        expected=Expected(code, lines[0] if lines else fence.line, *rule) if kind is Kind.OUTPUT else None,
     )
     return block, problems
+
+
+def _body(fence: Fence, root: Path, problems: list[str]) -> tuple[list[str], tuple[int, ...]]:
+    """Return the lines of a fence with what they include, and the page's line of each."""
+    if any("8<-" in line for line in fence.body):
+        from runbooks.pages.includes import IncludeError, expand
+
+        try:
+            return expand(fence.body, fence.numbers, root)
+        except IncludeError as error:
+            problems.append(str(error))
+    return fence.body, tuple(fence.numbers)
+
+
+def _rule(info: Info, code: str, problems: list[str]) -> tuple[bool, str]:
+    """Return whether the lines of an output are patterns, and the tolerance of its numbers."""
+    match, tolerance = (info.attributes.get(name) for name in OUTPUT_ATTRIBUTES)
+    if match is None and tolerance is None:
+        return False, ""
+    from runbooks.pages.matching import check_rule
+
+    wrong = check_rule(info.attributes, code)
+    problems += wrong
+    return (False, "") if wrong else (match is not None, tolerance or "")
 
 
 def _kind(info: Info, problems: list[str]) -> tuple[Kind, Runner | None]:
@@ -290,7 +311,7 @@ def _fails(info: Info, runner: Runner | None, problems: list[str]) -> str | None
     value = info.attributes.get("data-fails")
     if value is None:
         return None
-    if runner == "python" and not _NAME.fullmatch(value):
+    if runner == "python" and not re.fullmatch(_NAME, value):
         problems.append(f"data-fails must be the name of an exception, not '{value}'")
     if runner in ("shell", "console") and not (value.isdecimal() and 0 < int(value) < 256):
         problems.append(f"data-fails must be an exit code from 1 to 255, not '{value}'")
@@ -326,6 +347,8 @@ def _emptying(block: Block) -> list[Problem]:
 
 def _included_fences(found: Scan, root: Path) -> Iterator[Problem]:
     """Find includes outside of fences that bring code blocks with them: these would be shown and not run."""
+    from runbooks.pages.includes import IncludeError, read_include
+
     for line, target in found.includes:
         try:
             included = read_include(target, root)

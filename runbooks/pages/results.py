@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runbooks.pages.model import Block, Expected, Page
 
@@ -65,8 +65,7 @@ class StepFailed(Exception):  # noqa: N818 - it is a finding about a page, raise
         return cls(message, page=page.name, line=line, source=source, details=details, expected=expected, seen=seen)
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """How a step went.
 
     Attributes:
@@ -99,8 +98,7 @@ class Result:
             raise self.error
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """How the code of a step failed, before the page's own expectations are applied.
 
     Attributes:
@@ -116,8 +114,7 @@ class Failure:
     details: str = ""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a runner saw: the output, the failure if there was one, and what an interpreter would print of it."""
 
     output: str

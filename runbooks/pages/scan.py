@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from runbooks.pages.model import Problem
 
-_FENCE = re.compile(r"(?P<prefix>[ \t>]*)(?P<fence>`{3,}|~{3,})(?P<info>.*)$")
-_MARKER_FENCE = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+(?:`{3,}[^`]*|~{3,}.*)$")
-_TAB = re.compile(r"===[+!]*\s+(?P<quote>[\"'])(?P<label>.*)(?P=quote)\s*$")
-_CONTAINER = re.compile(r"(?:===[+!]*\s|!!!|\?\?\?|///|[-*+]\s|\d+[.)]\s|\[\^[^\]]+\]:|:\s)")
-_HEADING = re.compile(r"(?P<marks>#{1,6})(?P<text>[^#].*?)#*\s*$")
-_UNDERLINE = re.compile(r"(?P<mark>=+|-+)\s*$")
-_NOT_A_TITLE = re.compile(r"\s*(?:[-*+>|#<]|\d+[.)]\s|!!!|\?\?\?|===)")
-_INCLUDE = re.compile(r"\s*-+8<-+\s+(?P<quote>[\"'])(?P<target>.+)(?P=quote)\s*$")
+# Not compiled here: few pages need them all, and what a line can hold is looked for first.
+_FENCE = r"(?P<prefix>[ \t>]*)(?P<fence>`{3,}|~{3,})(?P<info>.*)$"
+_MARKER_FENCE = r"\s*(?:[-*+]|\d+[.)])\s+(?:`{3,}[^`]*|~{3,}.*)$"
+_TAB = r"===[+!]*\s+(?P<quote>[\"'])(?P<label>.*)(?P=quote)\s*$"
+_CONTAINER = r"(?:===[+!]*\s|!!!|\?\?\?|///|[-*+]\s|\d+[.)]\s|\[\^[^\]]+\]:|:\s)"
+_CONTAINER_STARTS = "=!?/-*+[:"
+_HEADING = r"(?P<marks>#{1,6})(?P<text>[^#].*?)#*\s*$"
+_UNDERLINE = r"(?P<mark>=+|-+)\s*$"
+_NOT_A_TITLE = r"\s*(?:[-*+>|#<]|\d+[.)]\s|!!!|\?\?\?|===)"
+_INCLUDE = r"\s*-+8<-+\s+(?P<quote>[\"'])(?P<target>.+)(?P=quote)\s*$"
 
 
-@dataclass
-class Fence:
+class Fence(NamedTuple):
     """A closed fence.
 
     ``line`` is counted from 1, ``heading`` is how many headings stand above, ``body`` is dedented, ``numbers`` has the
@@ -38,13 +39,12 @@ class Fence:
     info: str
     quotes: int
     tabs: tuple[str, ...]
-    heading: int = 0
-    body: list[str] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
+    heading: int
+    body: list[str]
+    numbers: list[int]
 
 
-@dataclass
-class Heading:
+class Heading(NamedTuple):
     """A heading: its text is still Markdown."""
 
     line: int
@@ -52,14 +52,13 @@ class Heading:
     text: str
 
 
-@dataclass
-class Scan:
+class Scan(NamedTuple):
     """What was found, each in order of lines. ``includes`` are those outside fences: (line, target)."""
 
-    fences: list[Fence] = field(default_factory=list)
-    headings: list[Heading] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    includes: list[tuple[int, str]] = field(default_factory=list)
+    fences: list[Fence]
+    headings: list[Heading]
+    problems: list[Problem]
+    includes: list[tuple[int, str]]
 
 
 def scan(
@@ -88,7 +87,13 @@ def dedent(line: str, columns: int) -> str | None:
     return " " * (column - columns) + line[index:] if column >= columns else None
 
 
+def _may_open_a_fence(line: str) -> bool:
+    return "```" in line or "~~~" in line
+
+
 def _indent(line: str) -> int:
+    if not line.startswith((" ", "\t")):
+        return 0
     expanded = line.expandtabs(4)
     return len(expanded) - len(expanded.lstrip(" "))
 
@@ -98,7 +103,7 @@ class _Scanner:
         self.lines = lines
         self.numbers = numbers
         self.docstring = docstring
-        self.found = Scan()
+        self.found = Scan([], [], [], [])
         # The lines that the current one is nested in: (indentation, is it a container, its tab label).
         self.parents: list[tuple[int, bool, str | None]] = []
         self.last_comment_end = max((index for index, line in enumerate(lines) if "-->" in line), default=-1)
@@ -115,7 +120,9 @@ class _Scanner:
     # Each of these takes the line at ``index`` if it is one of theirs, and returns the index of the next line to read.
 
     def fence(self, index: int) -> int | None:
-        match = _FENCE.match(self.lines[index])
+        if not _may_open_a_fence(self.lines[index]):
+            return None
+        match = re.match(_FENCE, self.lines[index])
         if not match or (match["fence"][0] == "`" and "`" in match["info"]):
             return None
         indent = _indent(match["prefix"] + "x") if ">" not in match["prefix"] else 0
@@ -132,13 +139,15 @@ class _Scanner:
             quotes=match["prefix"].count(">"),
             tabs=tabs,
             heading=len(self.found.headings),
+            body=[],
+            numbers=[],
         )
         return self.body(index, fence)
 
     def body(self, start: int, fence: Fence) -> int:
         """Read up to the closing fence. A fence without one is a problem, and takes the rest of its container."""
         end = len(self.lines)
-        twin = re.compile(rf" {{0,3}}{re.escape(fence.marker[0])}{{{len(fence.marker)},}}\s*$")
+        twin = rf" {{0,3}}{fence.marker[0]}{{{len(fence.marker)},}}\s*$"
         for index in range(start + 1, len(self.lines)):
             line = self.unquote(self.lines[index], fence)
             content = dedent(line, fence.indent) if line is not None else None
@@ -148,7 +157,7 @@ class _Scanner:
             if content.rstrip() == fence.marker:
                 self.found.fences.append(fence)
                 return index + 1
-            if twin.match(content):
+            if fence.marker in content and re.match(twin, content):
                 self.problem(
                     index,
                     f"this line closes the fence of line {fence.line} for some readers only; "
@@ -183,30 +192,33 @@ class _Scanner:
         line = self.lines[index]
         if not line.strip():
             return index + 1
-        literal = self.enter(index, _indent(line))
+        indent = _indent(line)
+        literal = self.enter(index, indent)
         if literal:
             return self.skip_literal(index, literal)
         stripped = line.strip()
-        tab = _TAB.match(stripped)
-        self.parents.append((_indent(line), bool(_CONTAINER.match(stripped)), tab["label"] if tab else None))
-        include = _INCLUDE.match(line)
+        contains = (stripped[0] in _CONTAINER_STARTS or stripped[0].isdecimal()) and re.match(_CONTAINER, stripped)
+        tab = re.match(_TAB, stripped) if contains else None
+        self.parents.append((indent, bool(contains), tab["label"] if tab else None))
+        include = re.match(_INCLUDE, line) if "8<-" in line else None
         if include:
             self.found.includes.append((self.numbers[index], include["target"]))
-        elif _MARKER_FENCE.match(line):
+        elif _may_open_a_fence(line) and re.match(_MARKER_FENCE, line):
             self.problem(index, "a fence on the line of a list marker is not rendered; put it on a line of its own")
         elif not self.docstring:
             self.heading(index)
         return index + 1
 
     def heading(self, index: int) -> None:
-        match = _HEADING.match(self.lines[index])
+        line = self.lines[index]
+        match = re.match(_HEADING, line) if line[0] == "#" else None
         if match:
             self.found.headings.append(Heading(self.numbers[index], len(match["marks"]), match["text"].strip()))
             return
-        underline = _UNDERLINE.match(self.lines[index])
+        underline = re.match(_UNDERLINE, line) if line[0] in "=-" else None
         above = self.lines[index - 1] if index else ""
         alone = index < 2 or not self.lines[index - 2].strip()
-        if underline and above.strip() and alone and not _NOT_A_TITLE.match(above):
+        if underline and above.strip() and alone and not re.match(_NOT_A_TITLE, above):
             level = 1 if underline["mark"][0] == "=" else 2
             self.found.headings.append(Heading(self.numbers[index - 1], level, above.strip()))
 

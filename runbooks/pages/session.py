@@ -6,29 +6,26 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from runbooks.pages.asserts import Detail
-from runbooks.pages.console import split_console
-from runbooks.pages.expected import compare
-from runbooks.pages.follow import Listener
-from runbooks.pages.matching import line_rule
 from runbooks.pages.model import Block, Expected, Kind, Page, Runner
-from runbooks.pages.processes import hang_up
-from runbooks.pages.python_runner import PythonRunner
 from runbooks.pages.results import Failure, Outcome, Result, StepFailed
-from runbooks.pages.shell_runner import ShellRunner
+
+if TYPE_CHECKING:  # each is imported with the first step that needs it: a page of shell steps needs no Python runner
+    from runbooks.pages.asserts import Detail
+    from runbooks.pages.follow import Listener
+    from runbooks.pages.python_runner import PythonRunner
+    from runbooks.pages.shell_runner import ShellRunner
 
 _COLOUR_SWITCHES = ("FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS", "TTY_COMPATIBLE")
 
 _RETRY_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class Operated:
+class Operated(NamedTuple):
     """What a session needs to know when somebody works with its page.
 
     Attributes:
@@ -93,9 +90,10 @@ class Session:
         self._closed = False
         environ = terminal_environment() if environ is None else dict(environ)
         self._environ, self._cwd = environ, (cwd or Path.cwd()).resolve()
+        self._detail = detail
         self._operated = operated
-        self._python = self._new_python(detail)
-        self._shell = self._new_shell()
+        self._python_begun: PythonRunner | None = None
+        self._shell_begun: ShellRunner | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -109,9 +107,11 @@ class Session:
         """End the shell and what steps left running. A session that is closed runs nothing more."""
         self._closed = True
         try:
-            self._shell.close()
+            if self._shell_begun is not None:
+                self._shell_begun.close()
         finally:
-            self._python.close()
+            if self._python_begun is not None:
+                self._python_begun.close()
 
     def run(self, block: Block) -> Result:
         """Run one step of the page, once.
@@ -136,11 +136,11 @@ class Session:
                 return Result(block, error is None, "", time.perf_counter() - begun, block.line, error, skipped)
         result = self._run_once(block)
         for _ in range(block.retries):
-            if result.passed or self._shell.is_gone:
+            if result.passed or self._shell_is_gone:
                 break
             time.sleep(_RETRY_SECONDS)
             result = self._run_once(block)
-        return replace(result, seconds=time.perf_counter() - begun)
+        return result._replace(seconds=time.perf_counter() - begun)
 
     def _run_once(self, block: Block) -> Result:
         compared: list[tuple[Expected, str]] = []
@@ -165,24 +165,47 @@ class Session:
             return f"does not apply: {block.condition}"
         return self._failed(failure, f"its condition cannot be told: {failure.message}")
 
-    def _new_python(self, detail: Detail | None) -> PythonRunner:
-        if self._operated is None:
-            return PythonRunner(self.page, self._environ, self._cwd, detail)
-        listener = self._operated.listener
-        return PythonRunner(self.page, self._environ, self._cwd, detail, listener=listener, end=hang_up)
+    @property
+    def _python(self) -> PythonRunner:
+        if self._python_begun is None:
+            from runbooks.pages.python_runner import PythonRunner
 
-    def _new_shell(self) -> ShellRunner:
-        if self._operated is None:
-            return ShellRunner(self.page.name, self._environ, self._cwd)
-        listener, started = self._operated.listener, self._operated.started
-        return ShellRunner(self.page.name, self._environ, self._cwd, listener=listener, end=hang_up, started=started)
+            if self._operated is None:
+                self._python_begun = PythonRunner(self.page, self._environ, self._cwd, self._detail)
+            else:
+                from runbooks.pages.processes import hang_up
+
+                self._python_begun = PythonRunner(
+                    self.page, self._environ, self._cwd, self._detail, listener=self._operated.listener, end=hang_up
+                )
+        return self._python_begun
+
+    @property
+    def _shell(self) -> ShellRunner:
+        if self._shell_begun is None:
+            from runbooks.pages.shell_runner import ShellRunner
+
+            if self._operated is None:
+                self._shell_begun = ShellRunner(self.page.name, self._environ, self._cwd)
+            else:
+                from runbooks.pages.processes import hang_up
+
+                listener, started = self._operated
+                self._shell_begun = ShellRunner(
+                    self.page.name, self._environ, self._cwd, listener=listener, end=hang_up, started=started
+                )
+        return self._shell_begun
+
+    @property
+    def _shell_is_gone(self) -> bool:
+        return self._shell_begun is not None and self._shell_begun.is_gone
 
     def renew_shell(self) -> bool:
         """Begin a new shell, which knows nothing, if a step has ended the one there was; say whether it had."""
-        if not self._shell.is_gone:
+        if not self._shell_is_gone:
             return False
         self._shell.close()
-        self._shell = self._new_shell()
+        self._shell_begun = None
         return True
 
     def values(self, runner: Runner, names: Iterable[str]) -> dict[str, str]:
@@ -206,6 +229,8 @@ class Session:
 
     def _run_console(self, block: Block, compared: list[tuple[Expected, str]]) -> tuple[str, StepFailed | None]:
         """Run a transcript command by command. Only its last command may be the one that must fail."""
+        from runbooks.pages.console import split_console
+
         commands = split_console(block)
         transcript = ""
         for number, command in enumerate(commands, 1):
@@ -233,6 +258,9 @@ class Session:
             return self._failed(failure, failure.message)
         if expected is None:
             return None
+        from runbooks.pages.expected import compare
+        from runbooks.pages.matching import line_rule
+
         seen = self.as_shown(seen)
         compared.append((expected, seen))
         mismatch = compare(expected.text, seen, line_rule(expected))

@@ -36,7 +36,7 @@ def after(session: Session, result: Result, unproven: StepFailed | None) -> Resu
         return result
     for expected, seen in result.compared:
         unproven = unproven or _unproven_line(session, expected, seen)
-    return result if unproven is None else replace(result, passed=False, line=unproven.line, error=unproven)
+    return result if unproven is None else result._replace(passed=False, line=unproven.line, error=unproven)
 
 
 def _unproven_line(session: Session, expected: Expected, seen: str) -> StepFailed | None:
