@@ -6,17 +6,17 @@ import contextlib
 import getpass
 import hashlib
 import os
-import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal
 
 from rich.console import Console
 from rich.text import Text
 
 from runbooks.cli.page_target import PageTarget, know_settings
-from runbooks.cli.page_view import PageView, can_ask
+from runbooks.cli.page_terminal import SaneTerminal, ask_on_terminal, can_ask, ends_at_third_interrupt, own_stdout
+from runbooks.cli.page_view import PageView
 from runbooks.errors import UserError
 from runbooks.pages import terminal_environment
 from runbooks.pages.junit import write_junit
@@ -27,11 +27,6 @@ from runbooks.pages.records import RunRecord, read_run, runs_folder
 from runbooks.pages.resume import begun_before, last_run, left_behind, resumed
 from runbooks.pages.variables import page_variables
 from runbooks.redaction import Redactor
-
-try:
-    import termios
-except ImportError:  # pragma: no cover - not a POSIX system
-    termios = None  # type: ignore[assignment]
 
 
 class Operator:
@@ -104,15 +99,17 @@ class Operator:
             self._conclude(record)
 
     def _go(self, plan: Plan, record: RunRecord, begun: frozenset[str]) -> str:
-        run = Run(self._page, plan, record, self._view(plan), self._redactor, begun)
-        with sane_terminal(), warnings.catch_warnings():
+        terminal = SaneTerminal(self._out.file)
+        run = Run(self._page, plan, record, self._view(plan, terminal.restore), self._redactor, begun)
+        with ends_at_third_interrupt(terminal), terminal, warnings.catch_warnings():
             # Our reader of the output is a thread; a step that forks does so as it would in a plain interpreter.
             warnings.filterwarnings("ignore", r".*multi-threaded, use of fork\(\)", DeprecationWarning)
             return run.go(Surroundings(self._environ, Path.cwd(), self._target.shown))
 
-    def _view(self, plan: Plan) -> PageView:
+    def _view(self, plan: Plan, settle: Callable[[], None] = lambda: None) -> PageView:
         ask = ask_on_terminal if self._asks else None
-        return PageView(self._page, len(plan.to_run), self._out, ask, self._redactor, self._variables, yes=self._yes)
+        total = len(plan.to_run)
+        return PageView(self._page, total, self._out, ask, self._redactor, self._variables, settle, yes=self._yes)
 
     def _refuse_without_consent(self, plan: Plan) -> None:
         count = sum(one.needs_consent for one in plan.to_run)
@@ -159,7 +156,8 @@ class Operator:
         if past is None:
             return
         write_junit(past, record.path.with_suffix(".xml"))
-        counts = {word: sum(step.result == word for step in past.steps) for word in ("passed", "failed", "skipped")}
+        words = ("passed", "failed", "skipped", "interrupted")
+        counts = {word: sum(step.result == word for step in past.steps) for word in words}
         said = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "no step was run"
         took = _duration(sum(step.seconds for step in past.steps))
         style = "bold green" if past.result == "passed" else "bold red"
@@ -196,35 +194,3 @@ def ask_secrets(page: Page, environ: dict[str, str], redactor: Redactor, *, can_
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
-
-
-def own_stdout() -> TextIO:
-    """Return standard output as it is now, also while a step has put something else in its place."""
-    return os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace", closefd=True)
-
-
-def ask_on_terminal(question: str) -> str:
-    """Ask a question. What was typed before it was there is no answer to it."""
-    if termios:
-        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
-    sys.stdout.write(question)
-    sys.stdout.flush()
-    answer = sys.stdin.readline()
-    if not answer:
-        raise EOFError
-    return answer
-
-
-@contextlib.contextmanager
-def sane_terminal() -> Iterator[None]:
-    """Leave the terminal as it was, whatever a step did to it."""
-    try:
-        before = termios.tcgetattr(sys.stdin.fileno()) if termios and sys.stdin.isatty() else None
-    except (OSError, ValueError):
-        before = None
-    try:
-        yield
-    finally:
-        if before is not None:
-            with contextlib.suppress(OSError, termios.error):
-                termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, before)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import sys
 import textwrap
 from collections.abc import Callable
 
@@ -42,6 +41,7 @@ class PageView:
         ask: asks a question and returns the answer; None when there is nobody to ask.
         redact: masks secrets in what is shown.
         variables: the page's variables with their values in this run.
+        settle: puts the terminal right after a step that may have changed it.
         yes: run changing steps without asking.
     """
 
@@ -53,6 +53,7 @@ class PageView:
         ask: Callable[[str], str] | None,
         redact: Callable[[str], str],
         variables: tuple[Variable, ...] = (),
+        settle: Callable[[], None] = lambda: None,
         *,
         yes: bool = False,
     ) -> None:
@@ -62,6 +63,7 @@ class PageView:
         self._ask = ask
         self._redact = redact
         self._variables = variables
+        self._settle = settle
         self._yes = yes
         self._count = 0
         self._lines = 0
@@ -127,6 +129,8 @@ class PageView:
 
     def end(self, result: Result) -> None:
         """Say how a step went, and what was expected."""
+        if result.block.runner == "python":
+            self._settle()
         took = f"{result.seconds:.1f} s"
         if result.skipped:
             self._print(f"  - {result.skipped}", "dim")
@@ -196,8 +200,3 @@ def printable(text: str) -> str:
     """Return a text that cannot do anything to a terminal: no control characters but line ends and tabs."""
     text = plain_text(text.encode("utf-8", "backslashreplace"))
     return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text)
-
-
-def can_ask() -> bool:
-    """Say whether somebody sits at a terminal."""
-    return sys.stdin.isatty() and sys.stdout.isatty()

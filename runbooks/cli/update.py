@@ -64,8 +64,7 @@ def update(
 
 def _agreed(question: str) -> bool:
     """Ask, if there is anybody to ask."""
-    from runbooks.cli.page_operator import ask_on_terminal
-    from runbooks.cli.page_view import can_ask
+    from runbooks.cli.page_terminal import ask_on_terminal, can_ask
 
     return can_ask() and ask_on_terminal(f"{question} [y]es, [n]o: ").strip().lower() in ("y", "yes")
 
@@ -73,7 +72,7 @@ def _agreed(question: str) -> bool:
 def _run_all(page: Page, target: PageTarget, redactor: Redactor) -> list[tuple[Expected, str]]:
     """Run all steps and return what each was to print and printed."""
     from runbooks.cli.page_operator import ask_secrets
-    from runbooks.cli.page_view import can_ask
+    from runbooks.cli.page_terminal import can_ask
     from runbooks.pages import Session, terminal_environment
 
     compared: list[tuple[Expected, str]] = []

@@ -24,7 +24,9 @@ MARK = "RUNBOOKS_RUN"
 
 
 class Guard:
-    """Context manager: while it is entered, the death of this process is answered.
+    """Context manager: the death of this process is answered, and so is an error that ends the block.
+
+    A block that has cleared up itself says so with ``release``. Who is interrupted while clearing up does not.
 
     Attributes:
         variables: to be set in the environment of the steps.
@@ -36,7 +38,8 @@ class Guard:
 
     def __enter__(self) -> Guard:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, self.variables[MARK], str(os.getpgrp())],
+            # -P: no module of the operator's folder, a signal.py say, comes before ours.
+            [sys.executable, "-P", "-m", __name__, self.variables[MARK], str(os.getpgrp())],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -48,10 +51,13 @@ class Guard:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process is not None
-        self._say("end")
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
+
+    def release(self) -> None:
+        """Have nothing done at the end of the block: nothing is left to do."""
+        self._say("end")
 
     def watch(self, pid: int, folder: str) -> None:
         """Name a shell, which leads a session of its own, and its temporary folder."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -110,17 +112,16 @@ class Run:
             KeyboardInterrupt: the user interrupted it; what the steps left running has been ended.
         """
         try:
-            with (
-                Guard() as guard,
-                Session(
+            with Guard() as guard:
+                with Session(
                     self._page,
                     environ={**surroundings.environ, **guard.variables},
                     cwd=surroundings.cwd,
                     shown=surroundings.shown,
                     operated=Operated(self._hear, guard.watch),
-                ) as session,
-            ):
-                result = self._forward(session)
+                ) as session:
+                    result = self._forward(session)
+                guard.release()
         except KeyboardInterrupt:
             if self._current:
                 output = "".join(self._heard)
@@ -191,7 +192,8 @@ class Run:
         self._heard = []
         if block.changes:
             self._begun.add(block)
-        result = session.run(block)
+        with _own_signals():
+            result = session.run(block)
         values = self._values(session, block) if block.changes and result.passed else {}
         word = "skipped" if result.skipped else "passed" if result.passed else "failed"
         error = result.skipped or (str(result.error) if result.error else "")
@@ -262,6 +264,18 @@ class Run:
         text = self._redactor(text)
         self._heard.append(text)
         self._view.output(text)
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Let what stops a run stop it after a Python step, too, whatever the step has made of the signals."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
 
 
 def _cut(output: str) -> str:

@@ -192,6 +192,31 @@ def test_a_command_of_a_python_step_is_stopped_when_its_time_is_up(desk: Desk) -
         assert terminal.end() == 1
 
 
+def test_a_second_ctrl_c_leaves_nothing_running_either(desk: Desk) -> None:
+    desk.write("```bash\ntrap '' HUP INT\n(sleep 600; true) &\necho on; sleep 600\n```\n")
+    (desk.folder / "signal.py").write_text("raise SystemExit('this is not for the guard')")
+    with desk.terminal("run", "page") as terminal:
+        terminal.expect("| on")
+        terminal.type("\x03")
+        terminal.expect("^C")
+        terminal.type("\x03")
+        terminal.expect("Interrupted: 1 interrupted")
+        assert terminal.end() == 130
+
+
+def test_the_third_ctrl_c_ends_a_step_that_swallows_them(desk: Desk) -> None:
+    swallow = "while True:\n    try:\n        time.sleep(600)\n    except BaseException:\n        print('no')"
+    desk.write(f"```python\nimport subprocess, time\nsubprocess.Popen(['sleep', '600'])\nprint('on')\n{swallow}\n```\n")
+    with desk.terminal("run", "page") as terminal:
+        terminal.expect("| on")
+        for _ in range(2):
+            terminal.type("\x03")
+            terminal.expect("| no")
+        terminal.type("\x03")
+        terminal.expect("Ended at once. What was under way: runbooks history")
+        assert terminal.end() == 130
+
+
 def test_a_lost_terminal_ends_the_run_and_its_children(desk: Desk) -> None:
     desk.write("```bash\nsleep 600 & echo $! > pid\necho on\nwait\n```\n")
     with desk.terminal("run", "page") as terminal:
@@ -212,17 +237,24 @@ def test_what_nohup_started_outlives_the_run(desk: Desk) -> None:
     process.kill()
 
 
-def test_the_terminal_is_left_as_it_was(desk: Desk) -> None:
+def test_the_terminal_is_usable_at_the_next_question_and_left_as_it_was(desk: Desk) -> None:
     desk.write(
-        "```python\nimport os, termios\ntty = os.open('/dev/tty', os.O_RDWR)\nmode = termios.tcgetattr(tty)\n"
-        "mode[3] &= ~termios.ECHO\ntermios.tcsetattr(tty, 0, mode)\nprint('\\x1b[31m\\x1b[?25l\\x0e')\n```\n"
+        "```python\nimport os, subprocess\nsubprocess.run('stty raw -echo < /dev/tty', shell=True)\n"
+        "tty = os.open('/dev/tty', os.O_RDWR)\nos.write(tty, b'\\x1b[?1049h\\x1b[?25l\\x1b[31m')\n"
+        "print('\\x1b[31m\\x1b[?25l\\x0e')\n```\n\n```{.bash .changes}\nprintf '\\033c\\016\\n'\n```\n"
     )
     with desk.terminal("run", "page", TERM="xterm", NO_COLOR="1") as terminal:
-        before = terminal.settings()
+        terminal.expect("\x1b[?1049h\x1b[?25l\x1b[31m")
+        undone = terminal.expect("✓ passed")
+        assert all(sequence in undone for sequence in ("\x1b[?1049l", "\x1b[?25h", "\x1b[0m"))
+        terminal.expect("Run it?")
+        assert terminal.settings() == terminal.attributes
+        terminal.type("y\n")
+        after = terminal.expect("Record: ")
         assert terminal.end() == 0
-        assert terminal.settings() == before
-    assert "\x1b" not in terminal.seen
-    assert "\x0e" not in terminal.seen
+        assert terminal.settings() == terminal.attributes
+    assert "\x1b" not in after
+    assert "\x0e" not in after
 
 
 @pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
