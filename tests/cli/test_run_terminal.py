@@ -194,7 +194,7 @@ def test_a_command_of_a_python_step_is_stopped_when_its_time_is_up(desk: Desk) -
 
 def test_a_second_ctrl_c_leaves_nothing_running_either(desk: Desk) -> None:
     desk.write("```bash\ntrap '' HUP INT\n(sleep 600; true) &\necho on; sleep 600\n```\n")
-    (desk.folder / "signal.py").write_text("raise SystemExit('this is not for the guard')")
+    (desk.folder / "uuid.py").write_text("raise SystemExit('this is not for the guard')")
     with desk.terminal("run", "page") as terminal:
         terminal.expect("| on")
         terminal.type("\x03")
