@@ -87,6 +87,8 @@ class Operator:
         plan = make_plan(self._page, choice)
         self._refuse_without_consent(plan)
         self._introduce(plan)
+        if plan.no_way_back:
+            self._print(f"This run cannot roll back. {plan.no_way_back}", "yellow")
         if past and not resume and not self._target.is_temporary:
             for sentence in left_behind(past):
                 self._print(sentence, "yellow")

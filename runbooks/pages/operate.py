@@ -175,7 +175,7 @@ class Run:
             if result.passed:
                 self._passed.append(planned.block)
                 return Reply.RUN
-            can_go_back = not back and steps_back(self._page, self._begun)
+            can_go_back = not back and not self._plan.no_way_back and steps_back(self._page, self._begun)
             replies = (Reply.RETRY, Reply.SKIP, *([Reply.ROLL_BACK] if can_go_back else []), Reply.STOP)
             reply = self._view.failure(planned, replies)
         if reply is Reply.SKIP:
@@ -190,10 +190,13 @@ class Run:
         self._record.write("began", **_row(planned))
         self._current = planned
         self._heard = []
+        was_begun = block in self._begun
         if block.changes:
             self._begun.add(block)
         with _own_signals():
             result = session.run(block)
+        if result.skipped and not was_begun:  # its condition did not hold: there is nothing to roll back
+            self._begun.discard(block)
         values = self._values(session, block) if block.changes and result.passed else {}
         word = "skipped" if result.skipped else "passed" if result.passed else "failed"
         error = result.skipped or (str(result.error) if result.error else "")

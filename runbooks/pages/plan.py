@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from runbooks.errors import UserError
 from runbooks.pages.model import Block, Page, Runner
 from runbooks.pages.names import AMBIENT, names_needed, names_set, same_session
+from runbooks.pages.rollback import steps_back
 
 
 class How(enum.Enum):
@@ -56,6 +57,7 @@ class Choice:
         with_rollback: run the roll-back steps too, as a rehearsal.
         done: names of steps that an earlier run has done.
         kept: names of changing steps of ``done`` and, for each, the values that the record has of what it set.
+        begun: names of the changing steps that an earlier run has begun: they may have to be rolled back.
     """
 
     start: str = ""
@@ -64,14 +66,22 @@ class Choice:
     with_rollback: bool = False
     done: Collection[str] = ()
     kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    begun: Collection[str] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All steps of a page in order, and values to be set before the first one."""
+    """All steps of a page in order, and values to be set before the first one.
+
+    Attributes:
+        steps: the steps.
+        values: for Python or the shell, variables and what they are set to.
+        no_way_back: why this run cannot roll back: a roll-back step needs what is not there. "" when it can.
+    """
 
     steps: tuple[Planned, ...]
     values: tuple[tuple[Runner, Mapping[str, str]], ...] = ()
+    no_way_back: str = ""
 
     @property
     def to_run(self) -> tuple[Planned, ...]:
@@ -93,7 +103,16 @@ def make_plan(page: Page, choice: Choice) -> Plan:
     if last < first:
         raise UserError(f"{steps[last].name} comes before {steps[first].name}.", "Give --until a later step.")
     planned = [_decide(block, index, choice, wanted=first <= index <= last) for index, block in enumerate(steps)]
-    return _prepare(_without_what_is_lost(planned) if choice.only_checks else planned, choice)
+    if choice.only_checks:
+        return _prepare(_without_what_is_lost(planned), choice)
+    changed = {
+        one.block for one in planned if one.block.name in choice.begun or (one.how is How.RUN and one.block.changes)
+    }
+    back = [block for block in steps_back(page, changed) if planned[steps.index(block)].how is not How.RUN]
+    try:
+        return _prepare(planned, choice, back)
+    except UserError as error:
+        return replace(_prepare(planned, choice), no_way_back=error.what)  # raises where the run itself needs it
 
 
 def find_step(page: Page, wanted: str) -> Block:
@@ -141,8 +160,9 @@ def _without_what_is_lost(planned: list[Planned]) -> list[Planned]:
     return result
 
 
-def _prepare(planned: list[Planned], choice: Choice) -> Plan:
-    """Walk back from the last wanted step, collecting what is needed and not yet set."""
+def _prepare(planned: list[Planned], choice: Choice, back: Sequence[Block] = ()) -> Plan:
+    """Walk back from the last wanted step, collecting what is needed and not yet set, also for a way ``back``."""
+    last = max((index for index, one in enumerate(planned) if one.how is How.RUN), default=-1)
     values: list[tuple[Runner, Mapping[str, str]]] = []
     result = list(planned)
     wanted = [one.block for one in planned if one.how is How.RUN]
@@ -151,6 +171,9 @@ def _prepare(planned: list[Planned], choice: Choice) -> Plan:
         if one.how is How.RUN or one.block.rollback:
             continue
         needed = _needed(one, wanted, planned)
+        if index < last:
+            later = [block for block in back if same_session(block, one.block)]
+            needed |= names_set(one.block) & {name for block in later for name in names_needed(block)}
         if not needed:
             continue
         if not one.block.changes:
@@ -159,7 +182,7 @@ def _prepare(planned: list[Planned], choice: Choice) -> Plan:
             continue
         kept = choice.kept.get(one.block.name, {})
         if missing := needed - {AMBIENT} - kept.keys():
-            raise _cannot(one, wanted, missing)
+            raise _cannot(one, [*wanted, *back], missing)
         values.append((one.block.runner or "shell", {name: kept[name] for name in needed & kept.keys()}))
     return Plan(tuple(result), tuple(reversed(values)))
 

@@ -168,23 +168,43 @@ class PastRun:
 
 
 def read_run(path: Path) -> PastRun | None:
-    """Read a record; None when it has no whole first line. A last line that was cut off is left out."""
-    rows = list(_rows(path))
-    if not rows or rows[0].get("event") != "run":
+    """Read a record up to its first damaged line; None when that is its first, or it cannot be read."""
+    try:
+        rows = list(_rows(path))
+    except OSError:
         return None
-    run = PastRun(path, rows[0], [], ended=rows[-1]["at"])
+    if not rows or not _begins_a_run(rows[0]):
+        return None
+    run = PastRun(path, rows[0], [], ended=rows[0]["at"])
     for row in rows[1:]:
-        known = next((step for step in run.steps if step.name == row.get("step")), None)
-        if row["event"] == "began":
-            if known:
-                run.steps.remove(known)
-            run.steps.append(PastStep(row["step"], row["code"], row["changes"], row["rollback"], row["line"]))
-        elif row["event"] == "ended" and known:
-            for name in ("result", "seconds", "output", "error", "values"):
-                setattr(known, name, row[name])
-        elif row["event"] == "end":
-            run.result, run.ended = row["result"], row["at"]
+        try:
+            _take(run, row)
+        except (KeyError, TypeError):
+            break
     return run
+
+
+def _begins_a_run(row: Mapping[str, Any]) -> bool:
+    words = ("id", "at", "page", "target", "user", "host")
+    numbers = ("pid", "pid_started")
+    return (
+        row.get("event") == "run"
+        and all(isinstance(row.get(name), str) for name in words)
+        and all(isinstance(row.get(name), int | float) for name in numbers)
+    )
+
+
+def _take(run: PastRun, row: Mapping[str, Any]) -> None:
+    known = next((step for step in run.steps if step.name == row.get("step")), None)
+    if row["event"] == "began":
+        step = PastStep(row["step"], row["code"], row["changes"], row["rollback"], row["line"])
+        run.steps = [*(one for one in run.steps if one is not known), step]
+    elif row["event"] == "ended" and known:
+        for name, value in [(name, row[name]) for name in ("result", "seconds", "output", "error", "values")]:
+            setattr(known, name, value)
+    elif row["event"] == "end":
+        run.result = row["result"]
+    run.ended = row["at"]
 
 
 def read_runs(folder: Path) -> list[PastRun]:
@@ -197,7 +217,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
     for line in path.read_text("utf-8", "replace").splitlines():
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if isinstance(row, dict):
             yield row

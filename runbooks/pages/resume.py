@@ -56,7 +56,7 @@ def resumed(past: PastRun | None, page: Page, choice: Choice, redact: Callable[[
                 f"Step {step.name} of {page.name} was changed since run {past.id} has done it.",
                 "Read the page again, then begin where you want: --from STEP",
             )
-    return replace(choice, done=frozenset(done), kept=kept)
+    return replace(choice, done=frozenset(done), kept=kept, begun=begun_before(past))
 
 
 def begun_before(past: PastRun) -> frozenset[str]:

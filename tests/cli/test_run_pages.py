@@ -126,6 +126,19 @@ def test_a_record_and_a_report_are_for_the_user_alone_and_history_shows_them(des
     assert "  | operator sees: on" in shown
 
 
+@pytest.mark.parametrize(
+    "text", ['{"event": "run"}', "[" * 100_000, '{"event": "run", "id": 1, "at": 3, "page": null}']
+)
+def test_a_damaged_record_keeps_nobody_from_a_run_or_the_others(desk: Desk, text: str) -> None:
+    desk.runs.mkdir(parents=True)
+    (desk.runs / "damaged.jsonl").write_text(text)
+    (desk.runs / "folder.jsonl").mkdir()
+    assert desk.without_terminal("run", "page", "--only-checks").returncode == 0
+    (record,) = desk.runs.glob("2*.jsonl")
+    record.write_text(record.read_text() + '{"event": "began"}\n')
+    assert "passed, 1 of 1 steps" in desk.without_terminal("history").stdout
+
+
 def test_a_secret_reaches_no_record_no_report_and_no_screen(desk: Desk) -> None:
     (desk.folder / "config").mkdir()
     (desk.folder / "env").mkdir()

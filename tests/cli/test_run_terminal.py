@@ -136,6 +136,29 @@ def test_resume_replays_what_changes_nothing_and_sets_what_the_changes_had_set(d
         assert terminal.end() == 0
 
 
+@pytest.mark.parametrize("needs", ["", "$OLD"])
+def test_a_resumed_run_rolls_back_with_all_that_its_way_back_needs_or_not_at_all(desk: Desk, needs: str) -> None:
+    change = '```{.bash .changes}\nOLD=old; test -n "$SECRET_OLD$OLD"\n```\n\n```bash\nfalse\n```\n\n'
+    back = f'```{{.bash .rollback}}\necho "removes [$DIR]{needs}"\n```\n'
+    desk.write(f"# T\n\n```bash\nexport DIR=here\n```\n\n{change}## Roll back\n\n{back}")
+    assert desk.without_terminal("run", "page", "--yes").returncode == 1
+    if needs:  # the record has lost it
+        (record,) = desk.runs.glob("*.jsonl")
+        record.write_text(record.read_text().replace('"OLD"', '"LOST"'))
+    with desk.terminal("run", "page", "--resume") as terminal:
+        if needs:
+            terminal.expect("This run cannot roll back.")
+            terminal.expect("[s] skip, [q] stop: ")
+            terminal.type("q\n")
+        else:
+            terminal.expect("[b] roll back, [q] stop: ")
+            terminal.type("b\n")
+            terminal.expect("Run it?")
+            terminal.type("y\n")
+            terminal.expect("| removes [here]")
+        assert terminal.end() == 1
+
+
 def test_ctrl_c_in_a_shell_step_ends_it_and_what_it_started(desk: Desk) -> None:
     desk.write("```bash\necho one\nsleep 600 & echo $! > pid\nwait\n```\n")
     with desk.terminal("run", "page") as terminal:
