@@ -58,6 +58,8 @@ def _list(runs: list[PastRun]) -> None:
 
 
 def _show(run: PastRun) -> None:
+    from runbooks.cli.page_view import printable
+
     out = console()
     about = run.about
     out.print(f"{about['page']} against {about['target']}, by {about['user']} on {about['host']}", markup=False)
@@ -68,7 +70,7 @@ def _show(run: PastRun) -> None:
         out.print(Text(f"{step.name} (line {step.line}): {result}, {step.seconds:.1f} s", _STYLES.get(result, "")))
         for mark, text in (("$", step.code), ("|", step.output), ("!", step.error)):
             for line in text.splitlines():
-                out.print(Text(f"  {mark} {line}"))
+                out.print(Text(f"  {mark} {printable(line)}"))
     out.print()
     out.print(Text(f"Record: {run.path}\nJUnit:  {run.path.with_suffix('.xml')}", style="dim"))
 

@@ -157,14 +157,15 @@ class Operator:
         past = read_run(record.path)
         if past is None:
             return
-        write_junit(past, record.path.with_suffix(".xml"))
+        with contextlib.suppress(OSError):  # a full disk: the record's own error says so
+            write_junit(past, record.path.with_suffix(".xml"))
         words = ("passed", "failed", "skipped", "interrupted")
         counts = {word: sum(step.result == word for step in past.steps) for word in words}
         said = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "no step was run"
         took = _duration(sum(step.seconds for step in past.steps))
         style = "bold green" if past.result == "passed" else "bold red"
         self._print()
-        self._print(f"{past.result.capitalize()}: {said}, in {took}.", style)
+        self._print(f"{past.outcome.capitalize()}: {said}, in {took}.", style)
         half = [step.name for step in past.half_done()]
         if half and past.result != "rolled back":
             self._print(f"Left half done: {', '.join(half)}.", "yellow")

@@ -100,4 +100,9 @@ def _read(env_file: Path | None) -> dict[str, str]:
         return {}
     if not env_file.is_file():
         raise UserError(f"There is no file {env_file}.", "Give --env-file a file of NAME=value lines.")
-    return {name: value for name, value in dotenv_values(env_file).items() if value is not None}
+    try:
+        return {name: value for name, value in dotenv_values(env_file).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{env_file} cannot be read: {error}.", "Give --env-file a file of NAME=value lines."
+        ) from error

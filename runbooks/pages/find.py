@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,8 +23,9 @@ def find_page(wanted: str, root: Path) -> Path:
         UserError: there is no such page (the nearest is named), or several have that name.
     """
     path = root / wanted
-    if path.is_file():
-        return path.resolve()
+    with contextlib.suppress(OSError):  # a name that is too long for a file
+        if path.is_file():
+            return path.resolve()
     pages = list_pages(root)
     slug = urlsplit(wanted).path.strip("/").removesuffix(".html").removesuffix("/index").removesuffix(".md")
     found = [page for name, page in pages.items() if name == slug]

@@ -122,7 +122,7 @@ def _front_matter(lines: list[str]) -> tuple[dict[str, Any], int, list[Problem]]
 
     try:
         meta = yaml.safe_load("\n".join(lines[1:end]))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that does not exist, deep nesting
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or "it cannot be read"
         return {}, end + 1, [Problem(mark.line + 2 if mark else 1, f"the front matter is not YAML: {what}")]

@@ -130,7 +130,9 @@ def find_step(page: Page, wanted: str) -> Block:
     names = [name for block in steps for name in (block.name, block.section)]
     close = difflib.get_close_matches(wanted, dict.fromkeys(names), n=1, cutoff=0.4)
     hint = f"Did you mean {close[0]}?" if close else f"Its steps have numbers from 1 to {len(steps)}."
-    raise UserError(f"{page.name} has no step '{wanted}'.", f"{hint} See them all with: runbooks run --dry-run")
+    raise UserError(
+        f"{page.name} has no step '{wanted}'.", f"{hint} See them all with: runbooks run {page.name} --dry-run"
+    )
 
 
 def _decide(block: Block, index: int, choice: Choice, *, wanted: bool) -> Planned:

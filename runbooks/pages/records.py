@@ -48,7 +48,7 @@ class RunRecord:
 
     def __init__(self, folder: Path, page: str, redactor: Redactor, **about: Any) -> None:
         self._redactor = redactor
-        self._ended = False
+        self._ended = self._is_broken = False
         now = datetime.now(UTC)
         self.id = f"{now:%Y%m%dT%H%M%S}-{Path(page).stem}-{secrets.token_hex(2)}"
         self.path = folder / f"{self.id}.jsonl"
@@ -78,9 +78,11 @@ class RunRecord:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._ended:
-            self.end("interrupted" if kind and issubclass(kind, KeyboardInterrupt) else "failed")
-        os.close(self._file)
+        try:
+            if not self._ended and not self._is_broken:
+                self.end("interrupted" if kind and issubclass(kind, KeyboardInterrupt) else "failed")
+        finally:
+            os.close(self._file)
 
     def end(self, result: str) -> None:
         """Write the last line. A run that is left by an error ends as failed, by Ctrl-C as interrupted."""
@@ -88,10 +90,23 @@ class RunRecord:
         self.write("end", result=result)
 
     def write(self, event: str, **data: Any) -> None:
-        """Add a line, and have it on the disk."""
+        """Add a line, and have it on the disk.
+
+        Raises:
+            UserError: it cannot be written; the run must not go on without a record.
+        """
         row = {"event": event, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **self._redactor.data(data)}
-        os.write(self._file, (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
-        os.fsync(self._file)
+        left = (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+        try:
+            while left:
+                left = left[os.write(self._file, left) :]
+            os.fsync(self._file)
+        except OSError as error:
+            self._is_broken = True
+            raise UserError(
+                f"The record cannot be written any more: {error.strerror}. The run ends before its next step.",
+                "Make room, or set XDG_STATE_HOME to a folder that can be written. What was done: runbooks history",
+            ) from error
 
 
 @dataclass

@@ -139,6 +139,33 @@ def test_a_damaged_record_keeps_nobody_from_a_run_or_the_others(desk: Desk, text
     assert "passed, 1 of 1 steps" in desk.without_terminal("history").stdout
 
 
+def test_a_full_disk_ends_a_run_before_a_step_that_would_not_be_recorded(desk: Desk) -> None:
+    desk.write("```bash\nseq 1500\n```\n\n```{.bash .changes}\ntouch changed\n```\n")
+    limited = ["bash", "-c", f"ulimit -f 4; exec {COMMAND} run page --yes"]
+    done = subprocess.run(
+        limited, cwd=desk.folder, env=desk.environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert "The record cannot be written any more" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (desk.folder / "changed").exists()
+
+
+@pytest.mark.parametrize(
+    ("page", "options", "says"),
+    [
+        ("```bash\ntrue\n```\n", ["page", "--env-file", "binary.env"], "binary.env cannot be read"),
+        ("```bash\ntrue\n```\n", ["n" * 300], "There is no page"),
+        ("---\ndate: 2024-13-45\n---\n```bash\ntrue\n```\n", ["page"], "the front matter is not YAML"),
+    ],
+)
+def test_a_slip_is_told_in_a_sentence(desk: Desk, page: str, options: list[str], says: str) -> None:
+    desk.write(page)
+    (desk.folder / "binary.env").write_bytes(b"A=\xff\xfe")
+    done = desk.without_terminal("run", *options)
+    assert (done.returncode, says in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+
+
 def test_a_secret_reaches_no_record_no_report_and_no_screen(desk: Desk) -> None:
     (desk.folder / "config").mkdir()
     (desk.folder / "env").mkdir()
