@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from html import escape
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -91,10 +93,18 @@ class Redactor:
                 self.add(*_passwords(str(value)), *([str(value)] if is_secret(name) else []))
 
     def add(self, *values: str) -> None:
-        """Mask these values from now on, also as JSON, a URL or Python spells them, and each line of long ones."""
+        """Mask these values from now on, also in JSON, URLs, HTML, Python, hex or Base64, and each line of long ones."""
         for value in values:
             for form in (value, *value.splitlines()):
-                spelled = {form, json.dumps(form)[1:-1], repr(form)[1:-1], quote(form, safe="")}
+                spelled = {
+                    form,
+                    json.dumps(form)[1:-1],
+                    repr(form)[1:-1],
+                    quote(form, safe=""),
+                    quote(form),
+                    escape(form),
+                }
+                spelled |= _encoded(form)
                 self._values |= {text for text in spelled if len(text.strip()) >= _SHORTEST}
         self._known = None
 
@@ -127,6 +137,16 @@ class Redactor:
         if isinstance(value, Iterable):
             return [self.data(item) for item in value]
         return value
+
+
+def _encoded(value: str) -> set[str]:
+    """Return a value in hex and in Base64, there at each of the three places where it can begin among other bytes."""
+    data = value.encode("utf-8", "surrogateescape")
+    whole = {data.hex()}
+    for before, unsure in ((0, 0), (1, 2), (2, 3)):
+        # The characters that hold bits of nothing but the value.
+        whole.add(b64encode(bytes(before) + data).decode()[unsure : (before + len(data)) * 8 // 6])
+    return {text for text in whole if len(text) >= 2 * _SHORTEST}
 
 
 def is_secret(name: str) -> bool:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import base64
+import html
+
 import pytest
 
-from runbooks.redaction import Redactor, redact, redact_text
+from runbooks.redaction import MASK, Redactor, redact, redact_text
 
 SECRET_NAMES = [
     "DB_PASSWORD",
@@ -106,3 +109,13 @@ def test_data_is_redacted_in_its_texts() -> None:
     redactor = Redactor({"TOKEN": "hunter2"})
     data = {"a": ["hunter2", 1, None], "password": "x", "n": {"b": "hunter2"}}
     assert redactor.data(data) == {"a": ["****", 1, None], "password": "****", "n": {"b": "****"}}
+
+
+@pytest.mark.parametrize("before", ["", "ada:", "ab", "a"])
+def test_a_secret_is_found_in_base64_hex_and_html(before: str) -> None:
+    secret = "s3cr3t&Pa55-0123"
+    redactor = Redactor({"API_KEY": secret})
+    encoded = base64.b64encode(f"{before}{secret} and more".encode()).decode()
+    assert encoded not in redactor(encoded)
+    assert MASK in redactor(encoded)
+    assert redactor(secret.encode().hex()) == redactor(html.escape(secret)) == MASK
