@@ -93,7 +93,7 @@ class Redactor:
                 self.add(*_passwords(str(value)), *([str(value)] if is_secret(name) else []))
 
     def add(self, *values: str) -> None:
-        """Mask these values from now on, also in JSON, URLs, HTML, Python, hex or Base64, and each line of long ones."""
+        """Mask these values from now on, also in JSON, URLs, HTML, Python, hex, Base64; each line of long ones."""
         for value in values:
             for form in (value, *value.splitlines()):
                 spelled = {
