@@ -215,18 +215,6 @@ def test_a_command_of_a_python_step_is_stopped_when_its_time_is_up(desk: Desk) -
         assert terminal.end() == 1
 
 
-def test_a_second_ctrl_c_leaves_nothing_running_either(desk: Desk) -> None:
-    desk.write("```bash\ntrap '' HUP INT\n(sleep 600; true) &\necho on; sleep 600\n```\n")
-    (desk.folder / "uuid.py").write_text("raise SystemExit('this is not for the guard')")
-    with desk.terminal("run", "page") as terminal:
-        terminal.expect("| on")
-        terminal.type("\x03")
-        terminal.expect("^C")
-        terminal.type("\x03")
-        terminal.expect("Interrupted: 1 interrupted")
-        assert terminal.end() == 130
-
-
 def test_the_third_ctrl_c_ends_a_step_that_swallows_them(desk: Desk) -> None:
     swallow = "while True:\n    try:\n        time.sleep(600)\n    except BaseException:\n        print('no')"
     desk.write(f"```python\nimport subprocess, time\nsubprocess.Popen(['sleep', '600'])\nprint('on')\n{swallow}\n```\n")
