@@ -1,11 +1,11 @@
 """Run the shell steps of a page in one bash, which keeps variables, functions, directory and background jobs.
 
-How it works. Bash reads a script that is a FIFO. For each step a line is written to it that sources a file with
-the step's code; a short line, because bash reads a FIFO byte by byte. The file holds as many empty lines as the page
+How it works. Bash reads a script that is a pipe. For each step a line is written to it that sources a file with
+the step's code; a short line, because bash reads a pipe byte by byte. The file holds as many empty lines as the page
 has above the step, so bash's own line numbers are the page's. A step must stop at its first failing command, but the
 shell must live on: the first line sets ``errexit`` and an ERR trap, which bash runs first and which returns from the
-file. What happened comes back through a second FIFO, which bash opens by its path: what a step starts inherits nothing
-of ours.
+file. What happened comes back through a second pipe, which bash opens by its path (see ``wires``): what a step starts
+inherits nothing of ours.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from __future__ import annotations
 import os
 import re
 import select
-import shlex
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +24,7 @@ from runbooks.pages.expected import plain_text
 from runbooks.pages.follow import Listener, follow
 from runbooks.pages.processes import End, in_session, stop, wait_for_end
 from runbooks.pages.results import Failure, Outcome
+from runbooks.pages.wires import Wires, new_wires
 
 _EXIT_TRAP_SECONDS = 5.0
 _TICK_SECONDS = 0.05
@@ -69,9 +68,7 @@ class ShellRunner:
         self._environ = {key: value for key, value in environ.items() if key not in _NOT_FOR_BASH}
         self._cwd = cwd
         self._bash: subprocess.Popen[bytes] | None = None
-        self._folder = ""
-        self._script = self._status = -1
-        self._count = 0
+        self._wires: Wires | None = None
         self._gone = ""
         self._is_busy = False
 
@@ -91,13 +88,13 @@ class ShellRunner:
             if shell is None:
                 return Outcome("", Failure((), "there is no bash on the PATH", lines[0]))
             self._start(shell)
-        self._count += 1
-        step, output, status = (f"{self._folder}/{name}" for name in (self._count, f"{self._count}.out", "status"))
-        prologue = _PROLOGUE.format(status=status, output=output)
-        _write(step, f"{prologue}{chr(10) * max(lines[0] - 1, 1)}{code}")
-        descriptor = os.open(output, os.O_RDONLY | os.O_CREAT, 0o600)
+        wires = self._wires
+        assert wires is not None
+        descriptor, output = wires.output()
         try:
-            os.write(self._script, _DRIVER.format(step=step, status=status).encode())
+            prologue = _PROLOGUE.format(status=wires.status, output=output)
+            wires.put(f"{prologue}{chr(10) * max(lines[0] - 1, 1)}{code}")
+            os.write(wires.to_script, _DRIVER.format(step=wires.step, status=wires.status).encode())
             with follow(descriptor, None if quiet else self._listener):
                 self._is_busy = True
                 code_seen, line_seen, stopped = self._wait(descriptor, timeout)
@@ -105,16 +102,15 @@ class ShellRunner:
             raw = text = plain_text(os.pread(descriptor, OUTPUT_LIMIT, 0))
         finally:
             os.close(descriptor)
-        if self._folder in raw:
-            text = re.sub(re.escape(self._folder) + r"/\d+(?=:)", lambda _: self._page_name, raw)
+        text = text.replace(f"{wires.step}:", f"{self._page_name}:")
         if stopped:
             self._gone = f"the step that ends at line {lines[-1]} was stopped"
             return Outcome(text, Failure(("timeout",), stopped, lines[0]))
         if code_seen == 0:
             return Outcome(text)
-        line = lines[self._index(code, line_seen, raw, step, lines[0])]
+        line = lines[self._index(code, line_seen, raw, wires.step, lines[0])]
         if code_seen is None:
-            return self._ended(text, line, syntax=line_seen is None and f"{step}: line " in raw)
+            return self._ended(text, line, syntax=line_seen is None and f"{wires.step}: line " in raw)
         return Outcome(text, Failure((str(code_seen),), f"exit code {code_seen}", line))
 
     @property
@@ -139,30 +135,21 @@ class ShellRunner:
 
     def close(self) -> None:
         """End the shell, which runs its EXIT trap, and everything that it left running in its session."""
-        if self._bash is None:
+        if self._bash is None or self._wires is None:
             return
-        for descriptor in (self._script, self._status):
-            os.close(descriptor)
+        self._wires.end_script()
         if not self._is_busy:  # in a step that was interrupted it would not see the end of its script
             wait_for_end(self._bash, _EXIT_TRAP_SECONDS)
         self._end(in_session(self._bash.pid))
         self._bash.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._bash = None
+        self._wires.close()
+        self._bash = self._wires = None
         self._gone = "the page's session has ended"
 
     def _start(self, shell: str) -> None:
-        self._folder = tempfile.mkdtemp(prefix="page-")
-        if shlex.quote(self._folder) != self._folder:  # bash reads this path within two kinds of quotes
-            os.rmdir(self._folder)  # noqa: PTH106
-            self._folder = tempfile.mkdtemp(prefix="page-", dir="/tmp")
-        for name in ("script", "status"):
-            os.mkfifo(f"{self._folder}/{name}", 0o600)
-        # Open for both directions: neither opening waits for bash, and the status has no end when bash is gone.
-        self._script = os.open(f"{self._folder}/script", os.O_RDWR)
-        self._status = os.open(f"{self._folder}/status", os.O_RDWR | os.O_NONBLOCK)
+        self._wires = new_wires()
         self._bash = subprocess.Popen(
-            [shell, "--noprofile", "--norc", f"{self._folder}/script"],
+            [shell, "--noprofile", "--norc", self._wires.script],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -170,7 +157,7 @@ class ShellRunner:
             cwd=self._cwd,
             start_new_session=True,
         )
-        self._started(self._bash.pid, self._folder)
+        self._started(self._bash.pid, self._wires.folder)
 
     def _wait(self, output: int, timeout: float) -> tuple[int | None, int | None, str]:
         """Wait for the step's end.
@@ -180,12 +167,14 @@ class ShellRunner:
             step was stopped ("": it was not).
         """
         assert self._bash is not None
+        assert self._wires is not None
+        status = self._wires.from_status
         deadline = time.monotonic() + timeout
         said = b""
         while b"done" not in said or not said.endswith(b"\n"):
-            ready, _, _ = select.select([self._status], [], [], _TICK_SECONDS)
+            ready, _, _ = select.select([status], [], [], _TICK_SECONDS)
             if ready:
-                said += os.read(self._status, 4096)
+                said += os.read(status, 4096)
                 continue
             if self._bash.poll() is not None:
                 return None, _line_of(said), ""
@@ -222,14 +211,6 @@ class ShellRunner:
         while index and rows[index - 1].endswith("\\"):  # bash counts from a command's last line or its second
             index -= 1
         return index
-
-
-def _write(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "wb", buffering=0) as file:
-        data = memoryview(text.encode())
-        while data:
-            data = data[file.write(data) or 0 :]
 
 
 def _line_of(said: bytes) -> int | None:

@@ -7,10 +7,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from runbooks.pages import Result, Session, terminal_environment
+from runbooks.pages import Result, Session, shell_runner, terminal_environment, wires
 from runbooks.pages.expected import compare
 from tests.pages.support import make_page, run_text
 from tests.support.waiting import wait_until
+
+
+@pytest.fixture(autouse=True, params=[wires.Unnamed, wires.Named], ids=["without-names", "in-a-folder"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[wires.Wires]:
+    """All holds for both kinds of wires: those of Linux, and those of other systems."""
+    monkeypatch.setattr(shell_runner, "new_wires", request.param)
+    kind: type[wires.Wires] = request.param
+    return kind
 
 
 def run_bash(*blocks: str, **options: object) -> list[Result]:
@@ -324,3 +332,9 @@ def test_a_session_leaves_no_descriptor_and_no_file_behind(tmp_path: Path, monke
     assert result.output == "0 1 2 3\n"  # the last one is the folder that ls reads
     assert psutil.Process().num_fds() == before
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_is_not_told_what_an_earlier_one_left_running_writes(tmp_path: Path) -> None:
+    late = "(until test -e go; do sleep 0.01; done; echo late; touch gone) &"
+    results = run_bash(late, "touch go; until test -e gone; do sleep 0.01; done; echo mine", cwd=tmp_path)
+    assert [result.output for result in results] == ["", "mine\n"]
