@@ -23,7 +23,8 @@ def follow(descriptor: int, listener: Listener | None) -> Iterator[None]:
         yield
         return
     ended = threading.Event()
-    reader = _Reader(descriptor, listener)
+    own = os.dup(descriptor)  # a Ctrl-C while the thread is waited for lets the caller close its one too early
+    reader = _Reader(own, listener)
     thread = threading.Thread(target=_read_until, args=(reader, ended), daemon=True, name="page-output")
     thread.start()
     try:
@@ -32,6 +33,7 @@ def follow(descriptor: int, listener: Listener | None) -> Iterator[None]:
         ended.set()
         thread.join()
         reader.read(last=True)
+        os.close(own)
 
 
 def _read_until(reader: _Reader, ended: threading.Event) -> None:

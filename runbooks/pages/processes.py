@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # takes a while, and is only needed where there is something 
 
 _GRACE_SECONDS = 2.0
 _SETTLING_SECONDS = 0.1
+_LONGEST_SETTLING_SECONDS = 1.0
 _SHELLS = ("bash", "sh", "dash", "zsh", "ksh")
 
 End = Callable[[Iterable[int]], None]
@@ -148,9 +149,22 @@ _SAYS_SIGNALS = Path("/proc/self/status").exists()
 
 
 def _let_settle(pids: Iterable[int]) -> None:
-    """Wait until no process is so young that it may not have come to ignore SIGHUP yet: ``nohup`` does that itself."""
-    youngest = max((process.create_time() for pid in pids if (process := _process(pid))), default=0.0)
-    time.sleep(min(max(youngest + _SETTLING_SECONDS - time.time(), 0.0), _SETTLING_SECONDS))
+    """Wait until no process may still come to ignore SIGHUP: ``nohup`` does that itself, some time after its start."""
+    deadline = time.monotonic() + _LONGEST_SETTLING_SECONDS
+    while any(_is_unsettled(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _is_unsettled(pid: int) -> bool:
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        name, age = process.name(), time.time() - process.create_time()
+        # Named as a shell: a part of one, or what has not become another program yet.
+        young = _LONGEST_SETTLING_SECONDS / 2 if name in _SHELLS and not _is_leader(pid) else _SETTLING_SECONDS
+        return age < young or name == "nohup"
+    return False
 
 
 def _outlives_its_terminal(pid: int, deaf: Collection[int]) -> bool:
