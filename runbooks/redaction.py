@@ -27,7 +27,7 @@ _ASSIGNMENT = re.compile(
     r"""(?P<value>[^\s"',;(){}\[\]]+)"""
 )
 _SHORTEST = 4
-"""A value shorter than this is not looked for in texts: it would stand in half of all words."""
+"""In characters: a value shorter than this is not looked for in texts."""
 _QUERY_SECRET = re.compile(
     r"(?P<name>[?&;][^=&;\s]*(?:pass|pwd|secret|token|key|sig)[^=&;\s]*=)[^&;#\s]+", re.IGNORECASE
 )
@@ -58,6 +58,11 @@ def _without_password(found: re.Match[str]) -> str:
     # A lone word before @ is as often a token as a user name.
     user = found["user"] if found["password"] else MASK
     return f"{found['scheme']}{user}:{MASK}@" if found["password"] else f"{found['scheme']}{user}@"
+
+
+def can_be_masked(value: str) -> bool:
+    """Say whether a ``Redactor`` finds a value wherever it stands: a shorter one is in half of all words."""
+    return len(value.strip()) >= _SHORTEST
 
 
 class Redactor:
@@ -105,7 +110,7 @@ class Redactor:
                     escape(form),
                 }
                 spelled |= _encoded(form)
-                self._values |= {text for text in spelled if len(text.strip()) >= _SHORTEST}
+                self._values |= {text for text in spelled if can_be_masked(text)}
         self._known = None
 
     def learn(self, text: str) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from runbooks.cli.output import printable
 from runbooks.cli.page_argument import PagesArgument, find_all
 from runbooks.errors import UserError
 
@@ -46,7 +47,8 @@ def check(
     for finding in found if form is not Format.json else ():
         where = f"file={finding.file},line={finding.line},col={finding.column}"
         message = finding.message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-        typer.echo(f"::error {where},title={finding.rule}::{message}" if form is Format.github else str(finding))
+        line = f"::error {where},title={finding.rule}::{message}" if form is Format.github else str(finding)
+        typer.echo(printable(line))
     if form is Format.text:
         count = f"{len(paths)} {'pages' if len(paths) > 1 else 'page'}"
         typer.echo(f"{count}: {len(found)} findings." if found else f"{count}: nothing to mend.", err=bool(found))

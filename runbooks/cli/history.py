@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from runbooks.cli.output import JsonOption, console, print_json
+from runbooks.cli.output import JsonOption, console, print_json, printable
 from runbooks.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,15 +54,14 @@ def _list(runs: list[PastRun]) -> None:
         passed = sum(step.result == "passed" for step in run.steps)
         outcome = Text(run.outcome, _STYLES.get(run.outcome, ""))
         out.print(Text.assemble(f"{run.id}  ", outcome, f", {passed} of {len(run.about.get('planned', ()))} steps"))
-        out.print(Text(f"  {_when(run.about['at'])}, {run.about['page']}, {run.about['target']}", "dim"))
+        out.print(Text(printable(f"  {_when(run.about['at'])}, {run.about['page']}, {run.about['target']}"), "dim"))
 
 
 def _show(run: PastRun) -> None:
-    from runbooks.cli.page_view import printable
-
     out = console()
     about = run.about
-    out.print(f"{about['page']} against {about['target']}, by {about['user']} on {about['host']}", markup=False)
+    head = f"{about['page']} against {about['target']}, by {about['user']} on {about['host']}"
+    out.print(printable(head), markup=False)
     out.print(f"{_when(about['at'])} to {_when(run.ended)}: {run.outcome}", markup=False)
     for step in run.steps:
         result = step.result or "under way when the run was killed"

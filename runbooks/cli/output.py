@@ -48,11 +48,19 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, soft_wrap=True, color_system=colours)
 
 
+def printable(text: str) -> str:
+    """Return a text that cannot do anything to a terminal: no control characters but line ends and tabs."""
+    from runbooks.pages.expected import plain_text
+
+    text = plain_text(text.encode("utf-8", "backslashreplace"))
+    return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text)
+
+
 def show_error(error: UserError) -> None:
     """Print a user's error on standard error: what happened, and what to do."""
     out = console(stderr=True)
-    out.print(error.what, style="bold red", markup=False)
-    out.print(error.do, markup=False)
+    out.print(printable(error.what), style="bold red", markup=False)
+    out.print(printable(error.do), markup=False)
 
 
 def print_json(data: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
+from runbooks.cli.output import printable
 from runbooks.cli.page_target import PageTarget, know_settings
 from runbooks.cli.page_terminal import SaneTerminal, ask_on_terminal, can_ask, ends_at_third_interrupt, own_stdout
 from runbooks.cli.page_view import PageView
@@ -26,7 +27,7 @@ from runbooks.pages.plan import Choice, How, Plan, make_plan
 from runbooks.pages.records import RunRecord, read_run, runs_folder
 from runbooks.pages.resume import begun_before, last_run, left_behind, resumed
 from runbooks.pages.variables import page_variables
-from runbooks.redaction import Redactor
+from runbooks.redaction import Redactor, can_be_masked
 
 
 class Operator:
@@ -175,14 +176,16 @@ class Operator:
 
     def _print(self, text: str = "", style: str = "") -> None:
         with contextlib.suppress(OSError):
-            self._out.print(Text(self._redactor(text), style=style))
+            self._out.print(Text(printable(self._redactor(text)), style=style))
 
 
 def ask_secrets(page: Page, environ: dict[str, str], redactor: Redactor, *, can_ask: bool) -> None:
     """Ask for what the page needs and nobody may see, and put it into ``environ``, unless that has it.
 
+    A value that is too short to be masked wherever it stands is not taken: it would be shown and recorded.
+
     Raises:
-        UserError: there is nobody to ask.
+        UserError: there is nobody to ask, no answer, or a value in ``environ`` that cannot be masked.
     """
     for name, question in page.secrets.items():
         if not environ.get(name):
@@ -190,8 +193,33 @@ def ask_secrets(page: Page, environ: dict[str, str], redactor: Redactor, *, can_
                 raise UserError(
                     f"The page asks for {name}, and there is no terminal.", f"Set {name} in the environment."
                 )
-            environ[name] = getpass.getpass(f"{question}: ")
+            environ[name] = _ask_secret(name, question)
+        if not can_be_masked(environ[name]):
+            raise _too_short(name)
         redactor.add(environ[name])
+
+
+def _ask_secret(name: str, question: str) -> str:
+    """Ask until there is an answer that can be masked."""
+    question = f"{printable(question)}: "
+    hint = ""
+    while True:
+        try:
+            answer = getpass.getpass(hint + question)
+        except EOFError:
+            raise UserError(
+                f"Nothing was run: no value was given for {name}.", f"Give one when asked, or set {name}."
+            ) from None
+        if can_be_masked(answer):
+            return answer
+        hint = f"{_too_short(name).what if answer.strip() else f'{name} cannot be empty.'} Ctrl-C stops.\n"
+
+
+def _too_short(name: str) -> UserError:
+    return UserError(
+        f"{name} is shorter than four characters and cannot be masked in what is shown and recorded.",
+        "Set a longer value, or unset it and be asked for one.",
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.text import Text
 
-from runbooks.pages.expected import plain_text
+from runbooks.cli.output import printable
 from runbooks.pages.model import Block, Page
 from runbooks.pages.operate import Reply
 from runbooks.pages.plan import Planned
@@ -194,9 +194,3 @@ class PageView:
 
 def _width() -> int:
     return max(20, min(shutil.get_terminal_size().columns, _WIDEST) - 1)
-
-
-def printable(text: str) -> str:
-    """Return a text that cannot do anything to a terminal: no control characters but line ends and tabs."""
-    text = plain_text(text.encode("utf-8", "backslashreplace"))
-    return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text)

@@ -124,6 +124,7 @@ class PastStep:
         error: what went wrong; "" for nothing.
         values: what was kept of the names that it set.
         line: the page's line of the step.
+        was_tried: it was run before that, in the same run: a step that failed and was then skipped.
     """
 
     name: str
@@ -136,6 +137,12 @@ class PastStep:
     output: str = ""
     error: str = ""
     values: dict[str, str] = field(default_factory=dict)
+    was_tried: bool = False
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether it may have changed something: it was not skipped, or only after it was tried."""
+        return self.changes and (self.was_tried or self.result != "skipped")
 
 
 @dataclass
@@ -178,8 +185,8 @@ class PastRun:
         return self.result or ("running" if self.is_running else "killed")
 
     def half_done(self) -> list[PastStep]:
-        """Return the changing steps that were begun and not ended, or that failed."""
-        return [step for step in self.steps if step.changes and step.result not in ("passed", "skipped")]
+        """Return the changing steps that were begun and not ended, or that failed, also when then skipped."""
+        return [step for step in self.steps if step.has_changed and step.result != "passed"]
 
 
 def read_run(path: Path) -> PastRun | None:
@@ -213,6 +220,7 @@ def _take(run: PastRun, row: Mapping[str, Any]) -> None:
     known = next((step for step in run.steps if step.name == row.get("step")), None)
     if row["event"] == "began":
         step = PastStep(row["step"], row["code"], row["changes"], row["rollback"], row["line"])
+        step.was_tried = known is not None and (known.was_tried or known.result != "skipped")
         run.steps = [*(one for one in run.steps if one is not known), step]
     elif row["event"] == "ended" and known:
         for name, value in [(name, row[name]) for name in ("result", "seconds", "output", "error", "values")]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 from runbooks.errors import UserError
@@ -15,18 +16,40 @@ from runbooks.pages.records import PastRun, read_runs
 def last_run(folder: Path, file: str, target: str, variables: Mapping[str, str]) -> PastRun | None:
     """Return the newest recorded run of a page against the same target that was not a mere check.
 
+    One that changed nothing and did not come to its end, as when the first question is answered with no, does not
+    hide an older one that left something to do.
+
     Args:
         folder: that of the records.
         file: the page's file.
         target: the target's name, as it was recorded.
         variables: the page's variables with their values, as they were recorded.
     """
-    for run in read_runs(folder):
-        about = run.about
-        same = (about.get("file"), about.get("target"), about.get("variables")) == (file, target, dict(variables))
-        if same and not about.get("only_checks"):
-            return run
-    return None
+    found = [run for run in read_runs(folder) if _is_of(run, file, target, dict(variables))]
+    open_runs = list(takewhile(lambda run: not _is_whole(run), found))
+    for wanted in (_matters, _has_steps):
+        for run in open_runs:
+            if wanted(run):
+                return run
+    return found[0] if found else None
+
+
+def _is_of(run: PastRun, file: str, target: str, variables: Mapping[str, str]) -> bool:
+    about = run.about
+    same = (about.get("file"), about.get("target"), about.get("variables")) == (file, target, variables)
+    return same and not about.get("only_checks")
+
+
+def _is_whole(run: PastRun) -> bool:
+    return run.result in ("passed", "rolled back")
+
+
+def _has_steps(run: PastRun) -> bool:
+    return bool(run.steps)
+
+
+def _matters(run: PastRun) -> bool:
+    return run.is_running or any(step.has_changed or step.rollback for step in run.steps)
 
 
 def resumed(past: PastRun | None, page: Page, choice: Choice, redact: Callable[[str], str]) -> Choice:
@@ -39,7 +62,7 @@ def resumed(past: PastRun | None, page: Page, choice: Choice, redact: Callable[[
         raise UserError(
             "No run of this page against this target is recorded.", "Leave --resume out, or see: runbooks history"
         )
-    if past.result in ("passed", "rolled back"):
+    if _is_whole(past):
         raise UserError(f"The last run, {past.id}, has {past.result}: nothing is left to do.", "Leave --resume out.")
     done = {str(name) for name in past.about.get("done", ())}
     kept = dict(past.about.get("kept", {}))
@@ -62,12 +85,12 @@ def resumed(past: PastRun | None, page: Page, choice: Choice, redact: Callable[[
 def begun_before(past: PastRun) -> frozenset[str]:
     """Return the names of the changing steps that a run, and those that it resumed, have begun."""
     before = {str(name) for name in past.about.get("begun", ())}
-    return frozenset(before | {step.name for step in past.steps if step.changes and step.result != "skipped"})
+    return frozenset(before | {step.name for step in past.steps if step.has_changed})
 
 
 def left_behind(past: PastRun) -> list[str]:
     """Return sentences about an earlier run that did not come to its end; none when it did."""
-    if past.result in ("passed", "rolled back"):
+    if _is_whole(past):
         return []
     if past.is_running:
         return [f"Another run of this page is under way: {past.id}, pid {past.about['pid']}."]

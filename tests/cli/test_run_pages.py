@@ -240,6 +240,18 @@ def test_check_names_file_line_and_column_in_three_formats(desk: Desk) -> None:
     assert (found["line"], found["column"], found["rule"]) == (3, 5, "dead-end")
 
 
+def test_no_control_character_of_a_page_reaches_the_terminal(desk: Desk) -> None:
+    evil = "\x1b]0;x\x07\x9b2J\x08"
+    desk.write(f"# T{evil}\n\n[x](gone{evil}.md)\n\nSee{evil}.\n\n```bash\ntrue # {evil}\n```\n")
+    desk.write(f"```{{.bash wrong{evil}=1}}\ntrue\n```\n", "wrong.md")
+    commands = [["run", "page"], ["run", "wrong"], ["run", f"gone{evil}"], ["check", "page", "wrong"]]
+    for command in [*commands, [*commands[-1], "--format", "github"], [*commands[-1], "--format", "json"]]:
+        done = desk.without_terminal(*command)
+        assert done.returncode in (0, 1, 2)
+        assert "Traceback" not in done.stderr
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", done.stdout + done.stderr), command
+
+
 def test_update_shows_the_difference_before_it_writes(desk: Desk) -> None:
     desk.write(PAGE.replace("sees: on", "sees: green"))
     shown = desk.without_terminal("update", "page", "--yes", "--dry-run")

@@ -118,6 +118,45 @@ def test_after_kill_9_the_next_run_says_what_is_half_done_and_goes_on(desk: Desk
     assert [run["result"] for run in json.loads(listed.stdout)["runs"]] == ["interrupted", "killed"]
 
 
+def test_a_run_that_was_refused_does_not_hide_the_one_that_was_left_half_done(desk: Desk) -> None:
+    change, half = "echo on > lamp.txt", "test -e cured || kill -9 $PPID"
+    steps = f"```{{.bash .changes}}\n{change}\n```\n\n```{{.bash .changes}}\n{half}\n```\n"
+    desk.write(steps + "\n```{.bash .rollback}\necho off > lamp.txt\n```\n")
+    assert desk.without_terminal("run", "page", "--yes").returncode == -9
+    for _ in range(2):
+        with desk.terminal("run", "page") as terminal:
+            terminal.expect("it was killed in step top[bash-2].")
+            terminal.expect("Run it?")
+            terminal.type("n\n")
+            assert terminal.end() == 1
+    (desk.folder / "cured").touch()
+    with desk.terminal("run", "page", "--resume", "--yes") as terminal:
+        terminal.expect("Step 1 left out (done by the run before)")
+        terminal.expect("Passed: 1 passed, in ")
+        assert terminal.end() == 0
+
+
+def test_a_step_that_failed_and_was_skipped_is_rolled_back_in_a_resumed_run(desk: Desk) -> None:
+    desk.write(
+        "```{.bash .changes}\necho on > lamp.txt; false\n```\n\n```bash\nfalse\n```\n\n"
+        "```{.bash .rollback}\necho off > lamp.txt\n```\n"
+    )
+    with desk.terminal("run", "page") as terminal:
+        for question, answer in (("Run it?", "y"), ("What now?", "s"), ("What now?", "q")):
+            terminal.expect(question)
+            terminal.type(f"{answer}\n")
+        terminal.expect("Left half done: top[bash].")
+        assert terminal.end() == 1
+    with desk.terminal("run", "page", "--resume") as terminal:
+        terminal.expect("[b] roll back, [q] stop: ")
+        terminal.type("b\n")
+        terminal.expect("Run it?")
+        terminal.type("y\n")
+        terminal.expect("Rolled back: ")
+        assert terminal.end() == 1
+    assert desk.lamp() == "off"
+
+
 def test_resume_replays_what_changes_nothing_and_sets_what_the_changes_had_set(desk: Desk) -> None:
     blocking = 'test -e cured || sleep 600\n    echo "$WHO sees'
     desk.write(PAGE.replace('echo "$WHO sees', blocking))
@@ -296,6 +335,25 @@ def test_a_secret_is_asked_for_and_never_echoed(desk: Desk) -> None:
         terminal.expect("| it is ****")
         assert terminal.end() == 0
     assert "X12345" not in terminal.seen
+
+
+def test_a_secret_that_is_empty_or_cannot_be_masked_is_not_taken(desk: Desk) -> None:
+    desk.write('---\nsecrets:\n  PASSPORT: "\\e[2JNumber"\n---\n```bash\necho "it is $PASSPORT"\n```\n')
+    with desk.terminal("run", "page") as terminal:
+        terminal.expect("Number: ")
+        terminal.type("\n")
+        terminal.expect("PASSPORT cannot be empty.")
+        terminal.expect("Number: ")
+        terminal.type("abc\n")
+        terminal.expect("PASSPORT is shorter than four characters and cannot be masked")
+        terminal.expect("Number: ")
+        terminal.type("\x04")
+        terminal.expect("Nothing was run: no value was given for PASSPORT.")
+        assert terminal.end() == 2
+    assert "\x1b[2J" not in terminal.seen
+    assert not desk.runs.exists()
+    short = desk.without_terminal("run", "page", PASSPORT="abc")
+    assert (short.returncode, "PASSPORT is shorter than four characters" in short.stderr) == (2, True)
 
 
 def test_update_asks_before_it_runs_changes_and_before_it_writes(desk: Desk) -> None:
