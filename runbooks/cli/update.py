@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from runbooks.cli.output import RootOption, console, stop_on_signals
+from runbooks.cli.output import RootOption, console, printable, stop_on_signals
 from runbooks.cli.page_argument import PageArgument, read_page
 from runbooks.cli.page_target import PageTarget, know_settings, open_target
 from runbooks.cli.run import EnvFileOption, FreshOption, TargetOption
@@ -48,18 +50,51 @@ def update(
         redactor = Redactor(page_target.environ)
         know_settings(redactor, page_target.environ)
         compared = _run_all(found, page_target, redactor)
-    text = updated_text(found, compared, redactor)
-    if text == found.text:
-        out.print(f"{found.name} is up to date: {len(compared)} outputs.", markup=False)
-        return
-    assert found.path is not None
-    for line in difflib.unified_diff(found.text.splitlines(), text.splitlines(), found.name, found.name, lineterm=""):
-        out.print(Text(line, "green" if line.startswith("+") else "red" if line.startswith("-") else ""))
-    if dry_run or not (yes or _agreed("Write this?")):
-        out.print("Nothing was written.")
+    updated = updated_text(found, compared, redactor)
+    if updated.text != found.text:
+        _show(found, updated.text)
+        if dry_run or not (yes or _agreed("Write this?")):
+            out.print("Nothing was written.")
+            raise typer.Exit(1)
+        _write(found, updated.text)
+        out.print(f"Wrote {found.name}.", markup=False)
+    for problem in updated.left:
+        out.print(Text(f"{found.name}:{problem.line}: {problem.message}", "red"))
+    if updated.left:
         raise typer.Exit(1)
-    found.path.write_text(text, "utf-8", newline="\r\n" if b"\r\n" in found.path.read_bytes() else "\n")
-    out.print(f"Wrote {found.name}.", markup=False)
+    if updated.text == found.text:
+        out.print(f"{found.name} is up to date: {len(compared)} outputs.", markup=False)
+
+
+def _show(page: Page, text: str) -> None:
+    """Print what would change."""
+    before, after = page.text.splitlines(), text.splitlines()
+    for line in difflib.unified_diff(before, after, page.name, page.name, lineterm=""):
+        style = "green" if line.startswith("+") else "red" if line.startswith("-") else ""
+        console().print(Text(printable(line), style))
+
+
+def _write(page: Page, text: str) -> None:
+    """Put the new page in the place of the old one, at once, with its line ends, mark of UTF-8 and permissions.
+
+    Raises:
+        UserError: it cannot be written, or is not what it was when it was read.
+    """
+    assert page.path is not None
+    new = page.path.with_name(f".{page.path.name}.new")
+    try:
+        found = page.path.read_bytes()
+        if page.path.read_text("utf-8-sig") != page.text:
+            raise UserError(f"{page.name} was changed while its steps ran; nothing was written.", "Run it again.")
+        ends = "\r\n" if b"\r\n" in found else "\n"
+        new.write_text(text, "utf-8-sig" if found.startswith(codecs.BOM_UTF8) else "utf-8", newline=ends)
+        shutil.copymode(page.path, new)
+        new.replace(page.path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise UserError(
+            f"{page.name} cannot be written: {error.strerror}", "Make it writable, then run it again."
+        ) from error
 
 
 def _agreed(question: str) -> bool:

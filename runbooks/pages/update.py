@@ -5,18 +5,29 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
+from runbooks.pages.console import split_console
 from runbooks.pages.expected import WILDCARD, compare, is_star, lines_of, same_line, substituted
 from runbooks.pages.matching import line_rule
-from runbooks.pages.model import Expected, Page
+from runbooks.pages.model import Expected, Kind, Page, Problem
+from runbooks.pages.parse import parse_page
 
 _PREFIX = re.compile(r"[ \t>]*")
 
 
-def updated_text(page: Page, compared: Iterable[tuple[Expected, str]], redact: Callable[[str], str]) -> str:
+class Updated(NamedTuple):
+    """A page's text with its outputs brought up to date, and those that differ and were left as they are, with why."""
+
+    text: str
+    left: tuple[Problem, ...]
+
+
+def updated_text(page: Page, compared: Iterable[tuple[Expected, str]], redact: Callable[[str], str]) -> Updated:
     """Return the page's text with every output that differs replaced by what was seen.
 
-    Blocks of patterns are left alone, and so are those that include another file.
+    Left alone are blocks of patterns, those that include another file, and those of which the page would read what was
+    seen as something else: a fence, an include, a command of a transcript.
 
     Args:
         page: the page, read from a file.
@@ -24,21 +35,57 @@ def updated_text(page: Page, compared: Iterable[tuple[Expected, str]], redact: C
         redact: masks secrets in what is going to be written.
     """
     lines = list(page.source_lines)
+    left: list[Problem] = []
     for expected, seen in sorted(compared, key=lambda pair: -pair[0].line):
+        if compare(expected.text, seen, line_rule(expected)) is None:
+            continue
         written = expected.text.count("\n")
         start = expected.line - 1
         if not written:  # an empty block: its line is that of its fence
             start += 1
-        if expected.patterns or compare(expected.text, seen, line_rule(expected)) is None:
-            continue
         found = lines[start : start + written]
-        if [line.strip().lstrip("> ") for line in found] != [line.strip() for line in expected.text.splitlines()]:
-            continue  # it stands in another file
-        fence = next(line for line in reversed(lines[:start]) if line.strip().lstrip("> ").startswith(("```", "~~~")))
-        prefix = _PREFIX.match(fence).group()  # type: ignore[union-attr]  # it matches everything
-        new = merged(lines_of(expected.text), lines_of(redact(seen)))
-        lines[start : start + written] = [f"{prefix}{line}".rstrip() for line in new]
-    return "\n".join(lines)
+        if expected.patterns:
+            left.append(Problem(expected.line, "a pattern does not match; change it by hand"))
+        elif [line.strip().lstrip("> ") for line in found] != [line.strip() for line in expected.text.splitlines()]:
+            left.append(Problem(expected.line, "this output stands in an included file; change it there"))
+        else:
+            new = merged(lines_of(expected.text), lines_of(redact(seen)))
+            changed = _with_output(lines, start, written, new)
+            if _reads_as(lines, changed, new):
+                lines = changed
+            else:
+                why = "the page would read what was seen as a fence, an include or a command; write ... in its place"
+                left.append(Problem(expected.line, why))
+    return Updated("\n".join(lines), tuple(reversed(left)))
+
+
+def _with_output(lines: list[str], start: int, written: int, new: list[str]) -> list[str]:
+    """Return the page's lines with other ones in the place of an output's, indented and quoted as its fence is."""
+    fence = next(line for line in reversed(lines[:start]) if line.strip().lstrip("> ").startswith(("```", "~~~")))
+    prefix = _PREFIX.match(fence).group()  # type: ignore[union-attr]  # it matches everything
+    return [*lines[:start], *(f"{prefix}{line}".rstrip() for line in new), *lines[start + written :]]
+
+
+def _reads_as(lines: list[str], changed: list[str], output: list[str]) -> bool:
+    """Say whether a changed page reads as before but for one output, which is ``output``."""
+    before, after = _read("\n".join(lines)), _read("\n".join(changed))
+    if len(before) != len(after):
+        return False
+    different = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    return all((old[0], new) == ("output", ("output", output)) for old, new in different) and len(different) < 2
+
+
+def _read(text: str) -> list[tuple[str, list[str]]]:
+    """Return what a page is made of: problems, code, and outputs, also those within transcripts, each as lines."""
+    page = parse_page(text)
+    parts: list[tuple[str, list[str]]] = [("problem", [problem.message]) for problem in page.problems]
+    for block in page.blocks:
+        if block.runner == "console":
+            for command in split_console(block):
+                parts += [("command", lines_of(command.code)), ("output", lines_of(command.expected.text))]
+        else:
+            parts.append(("output" if block.kind is Kind.OUTPUT else block.language, lines_of(block.code)))
+    return parts
 
 
 def merged(wanted: list[str], given: list[str]) -> list[str]:

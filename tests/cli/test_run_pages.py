@@ -261,6 +261,22 @@ def test_update_shows_the_difference_before_it_writes(desk: Desk) -> None:
     assert desk.without_terminal("run", "page", "--yes").returncode == 0
 
 
+def test_update_keeps_what_a_file_is_and_writes_none_that_was_changed_meanwhile(desk: Desk) -> None:
+    path = desk.folder / "page.md"
+    stale = "# T\n\n```bash\n{}\n```\n\n```output\nold\n```\n"
+    path.write_text(stale.format("echo new"), "utf-8-sig", newline="\r\n")
+    path.chmod(0o640)
+    assert desk.without_terminal("update", "page", "--yes").returncode == 0
+    assert path.read_bytes() == stale.format("echo new").replace("old", "new").replace("\n", "\r\n").encode("utf-8-sig")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+    path.write_text(stale.format("echo more >> page.md"), "utf-8")
+    refused = desk.without_terminal("update", "page", "--yes")
+    assert (refused.returncode, "was changed while its steps ran" in refused.stderr) == (2, True)
+    assert path.read_text("utf-8").endswith("old\n```\nmore\n")
+    assert not [file for file in desk.folder.iterdir() if file.name.endswith(".new")]
+
+
 @pytest.mark.e2e
 def test_the_same_page_has_the_same_steps_under_pytest_in_a_run_and_on_the_site(desk: Desk) -> None:
     need("curl")

@@ -129,7 +129,8 @@ def test_a_page_is_updated_in_place_in_tabs_quotes_and_transcripts(tmp_path: Pat
     page = parse_page(path, root=tmp_path)
     with Session(page) as session:
         compared = [pair for step in page.steps for pair in session.run(step).compared]
-    new = updated_text(page, compared, lambda text: text)
+    new, left = updated_text(page, compared, lambda text: text)
+    assert left == ()
     assert "    one\n\n    two\n    ```" in new
     assert "> new\n> ```" in new
     assert "$ echo a\na\n$ echo c\n" in new
@@ -139,3 +140,31 @@ def test_a_page_is_updated_in_place_in_tabs_quotes_and_transcripts(tmp_path: Pat
     page = parse_page(path, root=tmp_path)
     with Session(page) as session:
         assert [session.run(step).passed for step in page.steps] == [True, True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("page", "line", "why"),
+    [
+        ("```bash\nprintf '%s\\n' '`''``' b\n```\n\n```output\nold\n```\n", 6, "a fence, an include or a command"),
+        (
+            "```bash\necho '-''-8<--' '\"README.md\"'\n```\n\n```output\nold\n```\n",
+            6,
+            "a fence, an include or a command",
+        ),
+        ("```console\n$ echo '$' ls\nold\n```\n", 3, "a fence, an include or a command"),
+        ('```bash\necho b\n```\n\n```output\n--8<-- "part.txt"\n```\n', 6, "change it there"),
+        ('```bash\necho b\n```\n\n```{.output data-match="regex"}\na+\n```\n', 6, "change it by hand"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_left_and_told_and_the_others_are_written(
+    tmp_path: Path, page: str, line: int, why: str
+) -> None:
+    (tmp_path / "part.txt").write_text("a\n")
+    path = tmp_path / "page.md"
+    path.write_text(f"{page}\n```bash\necho new\n```\n\n```output\nstale\n```\n")
+    found = parse_page(path, root=tmp_path)
+    with Session(found) as session:
+        compared = [pair for step in found.steps for pair in session.run(step).compared]
+    new, left = updated_text(found, compared, lambda text: text)
+    assert [(problem.line, why in problem.message) for problem in left] == [(line, True)]
+    assert new == path.read_text().replace("stale", "new")
