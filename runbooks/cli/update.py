@@ -93,7 +93,7 @@ def _write(page: Page, text: str) -> None:
     except OSError as error:
         new.unlink(missing_ok=True)
         raise UserError(
-            f"{page.name} cannot be written: {error.strerror}", "Make it writable, then run it again."
+            f"{page.name} cannot be written: {error.strerror}.", "Make it writable, then run it again."
         ) from error
 
 
