@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import errno
+import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,20 +84,28 @@ def _write(page: Page, text: str) -> None:
         UserError: it cannot be written, or is not what it was when it was read.
     """
     assert page.path is not None
-    new = page.path.with_name(f".{page.path.name}.new")
+    new: Path | None = None
     try:
         found = page.path.read_bytes()
-        if page.path.read_text("utf-8-sig") != page.text:
+        if page.path.read_text("utf-8-sig", "replace") != page.text:
             raise UserError(f"{page.name} was changed while its steps ran; nothing was written.", "Run it again.")
+        # To replace a file needs no right to write it, and root has every right.
+        if not page.path.stat().st_mode & 0o222 or not os.access(page.path, os.W_OK):
+            raise PermissionError(errno.EACCES, "it is read-only")
         ends = "\r\n" if b"\r\n" in found else "\n"
+        descriptor, name = tempfile.mkstemp(prefix=f".{page.path.name}.", suffix=".new", dir=page.path.parent)
+        os.close(descriptor)
+        new = Path(name)
         new.write_text(text, "utf-8-sig" if found.startswith(codecs.BOM_UTF8) else "utf-8", newline=ends)
         shutil.copymode(page.path, new)
         new.replace(page.path)
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise UserError(
             f"{page.name} cannot be written: {error.strerror}.", "Make it writable, then run it again."
         ) from error
+    finally:
+        if new is not None:
+            new.unlink(missing_ok=True)
 
 
 def _agreed(question: str) -> bool:

@@ -46,7 +46,7 @@ def updated_text(page: Page, compared: Iterable[tuple[Expected, str]], redact: C
         found = lines[start : start + written]
         if expected.patterns:
             left.append(Problem(expected.line, "a pattern does not match; change it by hand"))
-        elif [line.strip().lstrip("> ") for line in found] != [line.strip() for line in expected.text.splitlines()]:
+        elif [_bare(line) for line in found] != [_bare(line) for line in expected.text.split("\n")[:-1]]:
             left.append(Problem(expected.line, "this output stands in an included file; change it there"))
         else:
             new = merged(lines_of(expected.text), lines_of(redact(seen)))
@@ -54,14 +54,24 @@ def updated_text(page: Page, compared: Iterable[tuple[Expected, str]], redact: C
             if _reads_as(lines, changed, new):
                 lines = changed
             else:
-                why = "the page would read what was seen as a fence, an include or a command; write ... in its place"
-                left.append(Problem(expected.line, why))
+                left.append(Problem(expected.line, f"{_why(new)}; write ... in its place"))
     return Updated("\n".join(lines), tuple(reversed(left)))
+
+
+def _bare(line: str) -> str:
+    """Return a line without what a quote or an indentation puts before it; an output's own ``>`` goes, too."""
+    return line.strip().lstrip("> ")
+
+
+def _why(new: list[str]) -> str:
+    if any("\r" in line for line in new):
+        return "what was seen holds a carriage return, which a page would read as the end of a line"
+    return "the page would read what was seen as a fence, an include or a command"
 
 
 def _with_output(lines: list[str], start: int, written: int, new: list[str]) -> list[str]:
     """Return the page's lines with other ones in the place of an output's, indented and quoted as its fence is."""
-    fence = next(line for line in reversed(lines[:start]) if line.strip().lstrip("> ").startswith(("```", "~~~")))
+    fence = next(line for line in reversed(lines[:start]) if _bare(line).startswith(("```", "~~~")))
     prefix = _PREFIX.match(fence).group()  # type: ignore[union-attr]  # it matches everything
     return [*lines[:start], *(f"{prefix}{line}".rstrip() for line in new), *lines[start + written :]]
 
@@ -77,7 +87,7 @@ def _reads_as(lines: list[str], changed: list[str], output: list[str]) -> bool:
 
 def _read(text: str) -> list[tuple[str, list[str]]]:
     """Return what a page is made of: problems, code, and outputs, also those within transcripts, each as lines."""
-    page = parse_page(text)
+    page = parse_page(text.replace("\r", "\n"))  # as a file is read
     parts: list[tuple[str, list[str]]] = [("problem", [problem.message]) for problem in page.problems]
     for block in page.blocks:
         if block.runner == "console":

@@ -274,7 +274,22 @@ def test_update_keeps_what_a_file_is_and_writes_none_that_was_changed_meanwhile(
     refused = desk.without_terminal("update", "page", "--yes")
     assert (refused.returncode, "was changed while its steps ran" in refused.stderr) == (2, True)
     assert path.read_text("utf-8").endswith("old\n```\nmore\n")
+
+    path.write_text(stale.format("printf '\\377' > page.md"), "utf-8")
+    refused = desk.without_terminal("update", "page", "--yes")
+    assert (refused.returncode, "was changed while its steps ran" in refused.stderr) == (2, True)
+
+    path.write_text(stale.format("echo new"), "utf-8")
+    path.chmod(0o440)
+    refused = desk.without_terminal("update", "page", "--yes")
+    assert (refused.returncode, "page.md cannot be written: it is read-only." in refused.stderr) == (2, True)
+    assert path.read_text("utf-8") == stale.format("echo new")
     assert not [file for file in desk.folder.iterdir() if file.name.endswith(".new")]
+
+    path.chmod(0o640)
+    (desk.folder / ".page.md.new").write_text("somebody's")
+    assert desk.without_terminal("update", "page", "--yes").returncode == 0
+    assert (desk.folder / ".page.md.new").read_text() == "somebody's"
 
 
 @pytest.mark.e2e

@@ -152,6 +152,7 @@ def test_a_page_is_updated_in_place_in_tabs_quotes_and_transcripts(tmp_path: Pat
             "a fence, an include or a command",
         ),
         ("```console\n$ echo '$' ls\nold\n```\n", 3, "a fence, an include or a command"),
+        ("```bash\nprintf '1%%\\r2%%\\n'\n```\n\n```output\nold\n```\n", 6, "a carriage return"),
         ('```bash\necho b\n```\n\n```output\n--8<-- "part.txt"\n```\n', 6, "change it there"),
         ('```bash\necho b\n```\n\n```{.output data-match="regex"}\na+\n```\n', 6, "change it by hand"),
     ],
@@ -168,3 +169,12 @@ def test_an_output_that_cannot_be_written_is_left_and_told_and_the_others_are_wr
     new, left = updated_text(found, compared, lambda text: text)
     assert [(problem.line, why in problem.message) for problem in left] == [(line, True)]
     assert new == path.read_text().replace("stale", "new")
+
+
+@pytest.mark.parametrize(("old", "new"), [("> a", "> b"), ("a\f1", "a\f2")])
+def test_an_output_with_marks_of_quotes_or_a_form_feed_is_not_taken_for_an_included_one(old: str, new: str) -> None:
+    text = f"```bash\nprintf '{new}\\n'\n```\n\n```output\n{old}\n```\n"
+    page = parse_page(text)
+    (expected,) = [step.expected for step in page.steps]
+    assert expected is not None
+    assert updated_text(page, [(expected, f"{new}\n")], str) == (text.replace(f"\n{old}\n", f"\n{new}\n"), ())
