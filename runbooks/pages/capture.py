@@ -38,8 +38,8 @@ class _LimitedFile(io.FileIO):
         return super().write(data)
 
 
-def _nameless_file() -> int:
-    """Open a temporary file that has no name: on Linux quicker than ``tempfile`` does it.
+def nameless_file() -> int:
+    """Open a temporary file that has no name, and return its descriptor: on Linux quicker than ``tempfile`` does it.
 
     Not in memory: what a child writes without end, until it is stopped, must not fill that.
     """
@@ -58,7 +58,7 @@ class OutputCapture:
 
     def __init__(self) -> None:
         self.text = ""
-        self._file = _nameless_file()
+        self._file = nameless_file()
         self._saved: list[int | None] = []
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
 

@@ -60,7 +60,7 @@ class Guard:
         self._say("end")
 
     def watch(self, pid: int, folder: str) -> None:
-        """Name a shell, which leads a session of its own, and its temporary folder."""
+        """Name a shell, which leads a session of its own, and its temporary folder ("" for none)."""
         self._say(f"shell {pid} {folder}")
 
     def _say(self, line: str) -> None:
@@ -82,7 +82,7 @@ def main(mark: str, group: int) -> None:
             return
         shells.append((int(rest[0]), rest[1]))
     hang_up([pid for shell, _ in shells for pid in in_session(shell)] + _marked(mark, group))
-    for _, folder in shells:
+    for folder in [folder for _, folder in shells if folder]:
         shutil.rmtree(folder, ignore_errors=True)
 
 

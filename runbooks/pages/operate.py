@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
-import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -193,8 +191,7 @@ class Run:
         was_begun = block in self._begun
         if block.changes:
             self._begun.add(block)
-        with _own_signals():
-            result = session.run(block)
+        result = session.run(block)
         if result.skipped and not was_begun:  # its condition did not hold: there is nothing to roll back
             self._begun.discard(block)
         values = self._values(session, block) if block.changes and result.passed else {}
@@ -267,18 +264,6 @@ class Run:
         text = self._redactor(text)
         self._heard.append(text)
         self._view.output(text)
-
-
-@contextlib.contextmanager
-def _own_signals() -> Iterator[None]:
-    """Let what stops a run stop it after a Python step, too, whatever the step has made of the signals."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            if signal.getsignal(number) is not handler:
-                signal.signal(number, handler)
 
 
 def _cut(output: str) -> str:

@@ -30,11 +30,11 @@ class Operated(NamedTuple):
 
     Attributes:
         listener: called with each line of output while a step runs, on another thread.
-        started: called with the pid of the page's shell, which leads a session of its own, and its folder.
+        started: called with the pid of the page's shell, which leads a session of its own, and its folder, or "".
     """
 
     listener: Listener
-    started: Callable[[int, str], None] = lambda _pid, _folder: None
+    started: Callable[[int, str], None]
 
 
 def terminal_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -168,32 +168,27 @@ class Session:
     @property
     def _python(self) -> PythonRunner:
         if self._python_begun is None:
+            from runbooks.pages.processes import hang_up, stop
             from runbooks.pages.python_runner import PythonRunner
 
-            if self._operated is None:
-                self._python_begun = PythonRunner(self.page, self._environ, self._cwd, self._detail)
-            else:
-                from runbooks.pages.processes import hang_up
-
-                self._python_begun = PythonRunner(
-                    self.page, self._environ, self._cwd, self._detail, listener=self._operated.listener, end=hang_up
-                )
+            listener, _ = self._operated or (None, None)
+            end = hang_up if self._operated else stop
+            self._python_begun = PythonRunner(
+                self.page, self._environ, self._cwd, self._detail, listener=listener, end=end
+            )
         return self._python_begun
 
     @property
     def _shell(self) -> ShellRunner:
         if self._shell_begun is None:
+            from runbooks.pages.processes import hang_up, stop
             from runbooks.pages.shell_runner import ShellRunner
 
-            if self._operated is None:
-                self._shell_begun = ShellRunner(self.page.name, self._environ, self._cwd)
-            else:
-                from runbooks.pages.processes import hang_up
-
-                listener, started = self._operated
-                self._shell_begun = ShellRunner(
-                    self.page.name, self._environ, self._cwd, listener=listener, end=hang_up, started=started
-                )
+            listener, started = self._operated or (None, None)
+            end = hang_up if self._operated else stop
+            self._shell_begun = ShellRunner(
+                self.page.name, self._environ, self._cwd, listener=listener, end=end, started=started
+            )
         return self._shell_begun
 
     @property

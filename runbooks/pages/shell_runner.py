@@ -59,7 +59,7 @@ class ShellRunner:
         *,
         listener: Listener | None = None,
         end: End = stop,
-        started: Callable[[int, str], None] = lambda _pid, _folder: None,
+        started: Callable[[int, str], None] | None = None,
     ) -> None:
         self._listener = listener
         self._end = end
@@ -157,7 +157,8 @@ class ShellRunner:
             cwd=self._cwd,
             start_new_session=True,
         )
-        self._started(self._bash.pid, self._wires.folder)
+        if self._started:
+            self._started(self._bash.pid, self._wires.folder)
 
     def _wait(self, output: int, timeout: float) -> tuple[int | None, int | None, str]:
         """Wait for the step's end.

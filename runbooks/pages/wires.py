@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Protocol
 
+from runbooks.pages.capture import nameless_file
+
 
 class Wires(Protocol):
     """What one bash is reached by.
@@ -76,8 +78,7 @@ class Unnamed:
 
     def output(self) -> tuple[int, str]:
         """Make an empty file for a step's output, and return a descriptor to read it with, and its path."""
-        with tempfile.TemporaryFile(buffering=0) as file:
-            descriptor = os.dup(file.fileno())
+        descriptor = nameless_file()
         return descriptor, f"{self._process}/{descriptor}"
 
     def end_script(self) -> None:

@@ -6,8 +6,6 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -17,6 +15,7 @@ from runbooks.doctor import Diagnosis, Outcome, examine
 from runbooks.drift import Certainty, look_at
 from runbooks.drift.findings import CATALOGUE, Finding
 from tests.drift.test_doctor_comfy import KERNIE, OWN_MOCK, REAL, served
+from tests.support.silent import a_server_that_is_silent
 from tests.support.waiting import wait_until
 from tests.workers.installation import ARGV, NEW, OLD, STANDIN, Installation
 
@@ -212,16 +211,8 @@ def test_of_several_servers_in_the_folder_the_one_on_the_api_s_port_is_the_api(h
     assert "api-none" not in {finding.kind.id for finding in look(here).findings}
 
 
-@contextmanager
-def silent() -> Iterator[str]:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        yield f"127.0.0.1:{server.getsockname()[1]}"
-
-
 def test_servers_that_are_silent_are_named_within_a_second_and_a_half(here: Installation) -> None:
-    with silent() as comfyui, silent() as broker:
+    with a_server_that_is_silent() as comfyui, a_server_that_is_silent() as broker:
         here.write("env/.env.local-demo", f"COMFYUI_URL=http://{comfyui}\n")
         here.write("env/.env.shared", f"REDIS_URL=redis://{broker}/0\n")
         began = time.monotonic()
